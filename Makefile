@@ -1,0 +1,50 @@
+# `make` lists the targets. Each builds what it needs in .venv, once.
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test check bench docs lock clean
+
+# The first interpreter on PATH that is new enough; `make PYTHON=/path/to/python3 …` names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on PATH. Install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
+	@echo "Building .venv with $(PYTHON) (once; a minute or two) …"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY) ## a 001 database discovered, backed up, rehearsed, migrated, verified, priced
+	@$(BIN)/afdb demo
+
+lab: $(READY) ## JupyterLab with the runbooks on the demo database
+	@$(BIN)/afdb lab
+
+test: $(READY) ## the tests, on real PostgreSQL and real kernels
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff, mypy --strict, import contract, generated docs, notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
+	@$(BIN)/nbstripout --verify runbooks/*.ipynb
+
+docs: $(READY) ## write the generated parts of the docs anew
+	@PYTHONPATH=. $(BIN)/cog -r $$(grep -rl '\[\[\[cog' docs README.md)
+
+bench: $(READY) ## the benchmarks: ratios against what you would use instead
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+lock: ## resolve requirements.lock anew (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras --output-file requirements.lock pyproject.toml requirements-build.in
+
+clean: ## remove what the targets above made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .demo

@@ -1,0 +1,151 @@
+"""The one shape of every result: a headline, whether it is well, and rows; the same in Jupyter and in a terminal."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from afdb_helpers.errors import Refused
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+Row = Mapping[str, Any]
+
+_TABLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+_CELL = "padding:.2em .8em;text-align:{};border-bottom:1px solid #8884;vertical-align:top"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Report:
+    """A result. `ok` False means it was looked at and found wanting; a failure to look raises instead.
+
+    `rows` share their keys; `remedy` is the next command or step; `parts` are further reports shown below.
+    """
+
+    headline: str
+    ok: bool = True
+    rows: tuple[Row, ...] = ()
+    remedy: str = ""
+    parts: tuple[Report, ...] = field(default=())
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame: one row a mapping, columns in order of first appearance."""
+        import pandas as pd
+
+        return pd.DataFrame([dict(row) for row in self.rows], columns=list(columns(self.rows)))
+
+    def raise_unless_ok(self) -> Self:
+        """Return self, or raise `Refused` with the headline and the remedy."""
+        if self.ok:
+            return self
+        wanting = next((part for part in self.parts if not part.ok), self)
+        raise Refused(self.headline, why=wanting.headline, do=self.remedy or wanting.remedy or "see the rows above")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: headline, ok, remedy, rows, parts."""
+        return {
+            "headline": self.headline,
+            "ok": self.ok,
+            "remedy": self.remedy,
+            "rows": [{key: plain(value) for key, value in row.items()} for row in self.rows],
+            "parts": [part.as_dict() for part in self.parts],
+        }
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.table import Table
+        from rich.text import Text
+
+        yield Text.assemble((mark(self.ok), "bold green" if self.ok else "bold red"), " ", (self.headline, "bold"))
+        if self.rows:
+            table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+            for name in columns(self.rows):
+                table.add_column(
+                    name, justify="right" if numeric(self.rows, name) else "left", overflow="fold", min_width=len(name)
+                )
+            for row in self.rows:
+                table.add_row(*(Text(show(row.get(name))) for name in columns(self.rows)))
+            yield table
+        if self.remedy:
+            yield Text.assemble(("next: ", "dim"), self.remedy)
+        for part in self.parts:
+            yield Text()
+            yield part
+
+    def _repr_html_(self) -> str:
+        """Inline styles only and every value escaped, so that a record page stays inert."""
+        color = "#1a7f37" if self.ok else "#cf222e"
+        out = [
+            f'<p><strong style="color:{color}">{mark(self.ok)}</strong> <strong>{html.escape(self.headline)}</strong></p>'
+        ]
+        if self.rows:
+            out.append(_html_table(self.rows))
+        if self.remedy:
+            out.append(f"<p>next: <code>{html.escape(self.remedy)}</code></p>")
+        out.extend(part._repr_html_() for part in self.parts)
+        return "\n".join(out)
+
+
+def columns(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Every key of every row, in order of first appearance."""
+    return tuple(dict.fromkeys(key for row in rows for key in row))
+
+
+def numeric(rows: Iterable[Row], name: str) -> bool:
+    """Whether a column holds numbers only (empty cells aside), so that it is aligned right."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def mark(ok: bool) -> str:
+    return "✓" if ok else "✗"
+
+
+def show(value: Any) -> str:
+    """A cell as a person reads it: thousands apart, yes and no, nothing for None, control characters visible."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(value))
+
+
+def plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def text(report: Report) -> str:
+    """The report as plain text, columns aligned."""
+    lines = [f"{mark(report.ok)} {report.headline}"]
+    names = columns(report.rows)
+    cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if names else []
+    right = [numeric(report.rows, name) for name in names]
+    for line in [list(names), *cells] if names else []:
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
+        lines.append("  " + "  ".join(padded).rstrip())
+    if report.remedy:
+        lines.append(f"  next: {report.remedy}")
+    lines.extend(f"\n{text(part)}" for part in report.parts)
+    return "\n".join(lines)
+
+
+def _html_table(rows: tuple[Row, ...]) -> str:
+    names = columns(rows)
+    align = {name: _CELL.format("right" if numeric(rows, name) else "left") for name in names}
+    head = "".join(f'<th style="{align[name]}">{html.escape(name)}</th>' for name in names)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{align[n]}">{html.escape(show(row.get(n)))}</td>' for n in names) + "</tr>"
+        for row in rows
+    )
+    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
