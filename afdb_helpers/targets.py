@@ -1,0 +1,247 @@
+"""Named databases to operate on: their URLs stay secret, and the connections handed out here can only read."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection
+
+DRIVERS = {"postgresql": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
+CONNECT_TIMEOUT = 10  # seconds, so that an address nobody answers on is reported within it
+_NAMED = re.compile(r"^(?:(?P<name>[A-Z][A-Z0-9_]*)_)?DATABASE_URL$")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database by name. `label` says where it is without a secret; the URL itself has no repr."""
+
+    name: str
+    dialect: str
+    label: str
+    protected: bool
+    database: str
+    _url: URL = field(repr=False)
+
+    def secret_url(self) -> str:
+        """The whole URL, password included, for a driver; never for a person, a file or an argument list."""
+        return self._url.render_as_string(hide_password=False)
+
+    def secret_parts(self) -> dict[str, str]:
+        """libpq's connection keywords, password included, for a client program's private password file."""
+        url = self._url
+        parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+        parts["dbname"] = url.database
+        known = {key: str(value) for key, value in parts.items() if value is not None}
+        return known | {key: v if isinstance(v, str) else ",".join(v) for key, v in url.query.items()}
+
+    @contextmanager
+    def connect(self, *, snapshot: bool = False, application_name: str = "afdb") -> Iterator[Connection]:
+        """A connection on which the server itself refuses every write.
+
+        Each statement is its own transaction, so nothing stays idle in one; with `snapshot` all statements see one
+        moment (REPEATABLE READ). Takes ACCESS SHARE at most. Raises `Unavailable` when the database cannot be looked at.
+        """
+        from sqlalchemy import create_engine
+        from sqlalchemy.exc import DBAPIError
+        from sqlalchemy.pool import NullPool
+
+        engine = create_engine(self._readable(application_name), poolclass=NullPool, hide_parameters=True)
+        level = "AUTOCOMMIT" if not snapshot else "REPEATABLE READ" if self.dialect == "postgresql" else "SERIALIZABLE"
+        try:
+            connection = engine.connect().execution_options(isolation_level=level)
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+        except DBAPIError as error:
+            raise cannot_look(self, error) from None
+        with connection:
+            yield connection
+
+    def file(self) -> Path:
+        """The file of a SQLite target."""
+        return Path(self.database)
+
+    def _readable(self, application_name: str) -> URL:
+        if self.dialect == "sqlite":
+            if not self.file().is_file():
+                raise Unavailable(
+                    f"target {self.name}: there is no file {self.database}",
+                    why="SQLite would create an empty database in its place, and an empty one is not an answer",
+                    do="correct the path in the URL, or create the database with `afdb upgrade`",
+                )
+            uri = f"file:{quote(str(self.file().absolute()))}"
+            return self._url.set(database=uri, query={**self._url.query, "mode": "ro", "uri": "true"})
+        settings = f"{self._url.query.get('options', '')} -c default_transaction_read_only=on".strip()
+        query = {"connect_timeout": str(CONNECT_TIMEOUT), **self._url.query}
+        return self._url.set(query={**query, "options": settings, "application_name": application_name})
+
+
+def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The settings: `.env` of this folder or the nearest above it, then the real environment, which wins."""
+    if environ is not None:
+        return dict(environ)
+    from dotenv import dotenv_values, find_dotenv
+
+    found = find_dotenv(usecwd=True)
+    read = {key: value for key, value in dotenv_values(found).items() if value is not None} if found else {}
+    return read | dict(os.environ)
+
+
+def names(environ: Mapping[str, str] | None = None) -> list[str]:
+    """The targets that the settings configure, `default` first."""
+    settings = environment(environ)
+    matches = [_NAMED.match(key) for key, value in settings.items() if value]
+    found = {(match["name"] or "default").lower() for match in matches if match}
+    if _from_parts(settings):
+        found.add("default")
+    return sorted(found, key=lambda name: (name != "default", name))
+
+
+def get(name: str = "default", environ: Mapping[str, str] | None = None) -> Target:
+    """The target called `name`: `NAME_DATABASE_URL`, and for `default` DATABASE_URL or POSTGRES_*.
+
+    Raises `ConfigError` when nobody configured it or its URL cannot be used; contacts nothing.
+    """
+    settings = environment(environ)
+    variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
+    url = settings.get(variable) or (_from_parts(settings) if name == "default" else None)
+    if not url:
+        known = ", ".join(names(settings)) or "none"
+        raise ConfigError(
+            f"no target is called {name!r}",
+            why=f"{variable} is not set, neither in the environment nor in .env (targets configured: {known})",
+            do=f"set {variable}, for example {variable}=postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+        )
+    return parse(name, url, settings)
+
+
+def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Target:
+    """A target from a URL. Raises `ConfigError` without quoting the URL, which may hold a password."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip()))
+    except (ArgumentError, ValueError):
+        raise _malformed(name, "it is not of the form DIALECT://USER:PASSWORD@HOST:PORT/DATABASE") from None
+    dialect = parsed.get_backend_name()
+    if dialect not in DRIVERS:
+        raise _malformed(name, f"its dialect is {dialect!r}; postgresql and sqlite are supported")
+    if not parsed.database or parsed.database == ":memory:":
+        raise _malformed(name, "it names no database (one in memory would be another one for each process)")
+    parsed = parsed.set(drivername=DRIVERS[dialect])
+    remote = dialect == "postgresql" and not all(map(_is_local, _hosts(parsed)))
+    protected = name == "production" or name in _listed(settings, "AFDB_PROTECTED")
+    protected = protected or (remote and name not in _listed(settings, "AFDB_UNPROTECTED"))
+    return Target(name, dialect, _label(parsed), protected, parsed.database or "", parsed)
+
+
+def cannot_look(target: Target, error: Exception) -> AfdbError:
+    """What a driver's error means to an operator; its own text is quoted without the password."""
+    said = _scrub(str(getattr(error, "orig", None) or error), target).strip()
+    for pattern, why, do in _CAUSES:
+        if re.search(pattern, said):
+            return Unavailable(f"target {target.name} ({target.label}) cannot be looked at", why=why, do=do)
+    last = said.splitlines()[-1] if said else type(error).__name__
+    return Unavailable(
+        f"target {target.name} ({target.label}) cannot be looked at",
+        why=last,
+        do="see the server's log, then run again",
+    )
+
+
+_CAUSES = [
+    ("password authentication failed|no password supplied", "the server refused the role's password",
+     "correct the password in the target's URL or in .env"),
+    ('database "[^"]*" does not exist', "the server has no database of that name",
+     "create it, or correct the database's name in the URL"),
+    ('role "[^"]*" does not exist', "the server has no role of that name", "correct the user in the URL"),
+    ("could not translate host name|Name or service not known", "the host's name does not resolve",
+     "correct the host in the URL; on a network without IPv6 use the provider's session pooler"),
+    ("Network is unreachable|No route to host", "no network leads to that address",
+     "on a network without IPv6 use the provider's session pooler; else check VPN and firewall"),
+    ("Connection refused|No such file or directory", "nothing listens at that address",
+     "start the server, or correct host and port in the URL"),
+    ("timeout expired|timed out", f"nothing answered within {CONNECT_TIMEOUT} s", "check host, port, VPN and firewall"),
+    ("starting up|shutting down|in recovery mode", "the server is starting up or shutting down", "run again in a moment"),
+    ("too many clients|remaining connection slots", "the server has no connection left", "close idle sessions, run again"),
+    ("SSL|certificate", "the TLS connection could not be made", "check sslmode and sslrootcert in the URL"),
+    ("file is not a database|file is encrypted", "the file is not a SQLite database", "correct the path in the URL"),
+    ("database is locked", "another process is writing to the file", "wait for it to end, run again"),
+    ("unable to open database file", "the file cannot be opened", "check the path and its permissions"),
+    ("database disk image is malformed", "the file is damaged", "restore it from a proven backup"),
+]  # fmt: skip
+
+
+def _from_parts(settings: Mapping[str, str]) -> str | None:
+    """A URL from POSTGRES_*; None unless at least host or database is set."""
+    part = {key: settings.get(f"POSTGRES_{key}", "") for key in ("USER", "PASSWORD", "HOST", "PORT", "DB")}
+    if not (part["HOST"] or part["DB"]):
+        return None
+    user, secret = quote(part["USER"] or "postgres", safe=""), quote(part["PASSWORD"], safe="")
+    database = quote(part["DB"] or part["USER"] or "postgres", safe="")
+    host, port = part["HOST"] or "localhost", part["PORT"] or "5432"
+    if host.startswith("/"):
+        return f"postgresql://{user}:{secret}@/{database}?host={quote(host)}&port={port}"
+    return f"postgresql://{user}:{secret}@{f'[{host}]' if ':' in host else host}:{port}/{database}"
+
+
+def _malformed(name: str, why: str) -> ConfigError:
+    variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
+    return ConfigError(
+        f"the URL of target {name!r} cannot be used",
+        why=why,
+        do=f"correct {variable}; percent-encode @ : / ? # in a password",
+    )
+
+
+def _hosts(url: URL) -> list[str]:
+    """Every host libpq might try; PGHOST where the URL names none; a service file counts as one unknown host."""
+    named = [
+        url.host,
+        url.query.get("host"),
+        url.query.get("hostaddr"),
+        "a service" if "service" in url.query else None,
+    ]
+    flat = [host for value in named if value for host in (value.split(",") if isinstance(value, str) else value)]
+    return flat or [os.environ.get("PGHOST", "/")]
+
+
+def _is_local(host: str) -> bool:
+    if host in ("localhost", "") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listed(settings: Mapping[str, str] | None, variable: str) -> set[str]:
+    return {name.strip() for name in environment(settings).get(variable, "").split(",") if name.strip()}
+
+
+def _label(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:{url.database}"
+    host = ",".join(_hosts(url))
+    return f"{url.username or 'default role'}@{host}{f':{url.port}' if url.port else ''}/{url.database}"
+
+
+def _scrub(said: str, target: Target) -> str:
+    password = target._url.password
+    if not password:
+        return said
+    for shape in {str(password), quote(str(password), safe=""), unquote(str(password))}:
+        said = said.replace(shape, "***")
+    return said

@@ -1,0 +1,65 @@
+"""Real servers for the tests: one of each version for the whole session, an empty database for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from afdb_helpers import embedded_postgres
+from afdb_helpers.embedded_postgres import Server
+
+_numbers = itertools.count()
+
+
+def _server(version: int) -> Iterator[Server]:
+    if version not in embedded_postgres.available():
+        pytest.skip(f"PostgreSQL {version} is not on this machine (neither the wheel nor /usr/lib/postgresql has it)")
+    with embedded_postgres.start(version) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    yield from _server(18)
+
+
+@pytest.fixture(scope="session")
+def postgres16() -> Iterator[Server]:
+    yield from _server(16)
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[Server]:
+    yield from _server(15)
+
+
+@pytest.fixture
+def new_database(postgres: Server) -> Iterator[Callable[..., str]]:
+    """Makes databases on PostgreSQL 18 and returns their URLs; they are dropped when the test ends."""
+    made: list[str] = []
+
+    def create(name: str = "", *, template: str | None = None) -> str:
+        made.append(name or f"test_{next(_numbers)}")
+        return postgres.create_database(made[-1], template=template)
+
+    yield create
+    for name in made:
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+def database(new_database: Callable[..., str]) -> str:
+    """The URL of a fresh, empty database on PostgreSQL 18."""
+    return new_database()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own targets must not leak into the tests."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("AFDB_", "POSTGRES_", "SUPABASE_", "PG")) or name.endswith("DATABASE_URL"):
+            monkeypatch.delenv(name)
