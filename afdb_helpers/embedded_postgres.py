@@ -109,7 +109,7 @@ def start(version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None 
 
 
 def keep(name: str, version: int = DEFAULT_VERSION) -> Server:
-    """A server that outlives this process and keeps its data; started where it is not running. Stop it by `Server.stop`."""
+    """A server that outlives this process and keeps its data; started where it is not running; `stop` ends it."""
     home = _scratch() / name
     if (home / "data" / "postmaster.pid").is_file() and _alive(home / "data"):
         return Server(version, home / "data", _programs(version), home)
@@ -223,11 +223,12 @@ def _os_user() -> pwd.struct_passwd:
 
 
 def _run(program: Path, *arguments: object, log: Path | None = None) -> None:
-    """Run one of PostgreSQL's own programs, as the server's user when we are root. Its locale and PG* settings are ours."""
+    """Run one of PostgreSQL's own programs, as the server's user when we are root, without our PG* settings."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("LC_ALL", "LANG")}
     user = _os_user().pw_uid if os.geteuid() == 0 else None
     done = subprocess.run(
         [str(program), *map(str, arguments)],
+        check=False,
         env=clean | {"LC_ALL": "C"},
         cwd="/",
         user=user,

@@ -82,7 +82,7 @@ class Report:
         """Inline styles only and every value escaped, so that a record page stays inert."""
         color = "#1a7f37" if self.ok else "#cf222e"
         out = [
-            f'<p><strong style="color:{color}">{mark(self.ok)}</strong> <strong>{html.escape(self.headline)}</strong></p>'
+            f'<p><strong><span style="color:{color}">{mark(self.ok)}</span> {html.escape(self.headline)}</strong></p>'
         ]
         if self.rows:
             out.append(_html_table(self.rows))

@@ -50,7 +50,7 @@ class Target:
         """A connection on which the server itself refuses every write.
 
         Each statement is its own transaction, so nothing stays idle in one; with `snapshot` all statements see one
-        moment (REPEATABLE READ). Takes ACCESS SHARE at most. Raises `Unavailable` when the database cannot be looked at.
+        moment (REPEATABLE READ). Takes ACCESS SHARE at most. Raises `Unavailable` where it cannot look.
         """
         from sqlalchemy import create_engine
         from sqlalchemy.exc import DBAPIError
@@ -140,6 +140,8 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
         raise _malformed(name, f"its dialect is {dialect!r}; postgresql and sqlite are supported")
     if not parsed.database or parsed.database == ":memory:":
         raise _malformed(name, "it names no database (one in memory would be another one for each process)")
+    if dialect == "sqlite":  # one file, whatever folder a later step works in
+        parsed = parsed.set(database=str(Path(parsed.database).absolute()))
     parsed = parsed.set(drivername=DRIVERS[dialect])
     remote = dialect == "postgresql" and not all(map(_is_local, _hosts(parsed)))
     protected = name == "production" or name in _listed(settings, "AFDB_PROTECTED")
@@ -174,8 +176,8 @@ _CAUSES = [
     ("Connection refused|No such file or directory", "nothing listens at that address",
      "start the server, or correct host and port in the URL"),
     ("timeout expired|timed out", f"nothing answered within {CONNECT_TIMEOUT} s", "check host, port, VPN and firewall"),
-    ("starting up|shutting down|in recovery mode", "the server is starting up or shutting down", "run again in a moment"),
-    ("too many clients|remaining connection slots", "the server has no connection left", "close idle sessions, run again"),
+    ("starting up|shutting down|in recovery mode", "the server is starting up or shutting down", "run again soon"),
+    ("too many clients|remaining connection slots", "the server has no connection left", "close idle sessions"),
     ("SSL|certificate", "the TLS connection could not be made", "check sslmode and sslrootcert in the URL"),
     ("file is not a database|file is encrypted", "the file is not a SQLite database", "correct the path in the URL"),
     ("database is locked", "another process is writing to the file", "wait for it to end, run again"),

@@ -1,0 +1,128 @@
+"""The Alembic project: its graph, heads and file hashes; and its commands, in a child process of its own.
+
+Nothing here names a target: whoever has a URL passes it on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.revisions.process import Event, Outcome, Session, run, tidy
+
+__all__ = ["Event", "Graph", "Outcome", "Project", "Revision", "Session", "find", "run", "tidy"]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One file of the chain. `mapping` is what it declares about renamed columns, None where it declares nothing."""
+
+    id: str
+    down: tuple[str, ...]
+    doc: str
+    path: Path
+    sha256: str
+    mapping: dict[str, Any] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Every revision, each after the ones it builds on, and the heads."""
+
+    revisions: tuple[Revision, ...]
+    heads: tuple[str, ...]
+
+    def get(self, revision: str) -> Revision:
+        """A revision by its id or a unique beginning of it; `head` and `base` are not revisions here."""
+        found = [r for r in self.revisions if r.id == revision] or [
+            r for r in self.revisions if r.id.startswith(revision)
+        ]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(r.id for r in self.revisions[-5:])
+        raise ConfigError(
+            f"revision {revision!r} is {'not unique' if found else 'unknown'}",
+            why=f"the project's newest revisions are {known}" if known else "the project has no revision",
+            do="see them all with `afdb history`",
+        )
+
+    def head(self) -> str:
+        """The one head. Raises `Refused` when there are several."""
+        if len(self.heads) == 1:
+            return self.heads[0]
+        if not self.heads:
+            raise ConfigError(
+                "the project has no revision", why="its versions folder is empty", do="afdb create MESSAGE"
+            )
+        raise Refused(
+            f"the project has {len(self.heads)} heads: {', '.join(self.heads)}",
+            why="it is not decided which of them a database is to be taken to",
+            do=f"merge them: alembic merge -m merge {' '.join(self.heads)}",
+        )
+
+    def ancestors(self, revision: str) -> set[str]:
+        """The ids that `revision` builds on, itself included."""
+        known = {r.id: r for r in self.revisions}
+        found: set[str] = set()
+        open_ = [revision]
+        while open_:
+            current = open_.pop()
+            if current not in found:
+                found.add(current)
+                open_.extend(known[current].down)
+        return found
+
+    def between(self, current: tuple[str, ...], wanted: str) -> tuple[Revision, ...]:
+        """The revisions to apply to get from the stamped ones to `wanted`, in order."""
+        applied = set().union(*(self.ancestors(self.get(one).id) for one in current)) if current else set()
+        needed = self.ancestors(wanted)
+        return tuple(r for r in self.revisions if r.id in needed - applied)
+
+
+@dataclass(frozen=True)
+class Project:
+    """An Alembic project by its ini file, and the interpreter it lives in where that is not ours."""
+
+    ini: Path
+    python: Path | None = None
+
+    def graph(self) -> Graph:
+        """Read the chain, in a child process. Raises `ConfigError` when the project cannot be read."""
+        outcome = run(self.ini, {"command": "describe"}, python=self.python)
+        if outcome.error:
+            raise ConfigError(
+                f"the Alembic project of {self.ini} cannot be read",
+                why=f"{outcome.error['kind']}: {outcome.error['message']}",
+                do=f"see what `alembic -c {self.ini} history` says",
+            )
+        revisions = [e for e in outcome.events if e["event"] == "revision"]
+        heads = next(e["heads"] for e in outcome.events if e["event"] == "heads")
+        return Graph(tuple(map(_revision, revisions)), tuple(heads))
+
+
+def find(ini: str | Path | None = None, *, python: str | Path | None = None) -> Project:
+    """The project of `ini`, else of the nearest alembic.ini in this folder or above it. Raises `ConfigError`."""
+    if ini is not None and not Path(ini).is_file():
+        raise ConfigError(f"there is no file {ini}", why="it is to be the project's alembic.ini", do="correct the path")
+    here = Path.cwd()
+    found = (
+        Path(ini)
+        if ini
+        else next((d / "alembic.ini" for d in (here, *here.parents) if (d / "alembic.ini").is_file()), None)
+    )
+    if found is None:
+        raise ConfigError(
+            "no Alembic project here",
+            why=f"neither {here} nor a folder above it holds an alembic.ini",
+            do="change to the project's folder, or name it with --alembic-ini PATH",
+        )
+    return Project(found.absolute(), Path(python) if python else None)
+
+
+def _revision(event: Event) -> Revision:
+    path = Path(event["path"])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Revision(event["id"], tuple(event["down"]), event["doc"], path, digest, event["mapping"])

@@ -1,0 +1,152 @@
+"""Alembic in a process of its own, run by the interpreter of the project it belongs to.
+
+A script, not a module of the package: it needs nothing but that project's Alembic (≥ 1.8) and SQLAlchemy (≥ 1.4), and
+leaves its env.py as it is. The request is one JSON line on standard input; events go out as JSON lines on the file
+descriptor named in argv. Before a commit, and before a statement outside a transaction, it waits for one line on
+standard input, which says that the event was stored; at end of file (the parent died) it leaves, and the server rolls
+back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+_LOCKS = """
+SELECT c.oid::regclass::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace AND c.relkind <> 'i'
+ORDER BY 1, 2
+"""
+
+
+class Channel:
+    """Events to the parent, acknowledgements from it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.out = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+
+    def emit(self, event: str, **facts: Any) -> None:
+        self.out.write(json.dumps({"event": event, **facts}, default=str) + "\n")
+
+    def confirm(self, event: str, **facts: Any) -> None:
+        """Emit, then wait until the parent has stored it."""
+        self.emit(event, confirm=True, **facts)
+        if not sys.stdin.readline():
+            os._exit(70)
+
+
+class Observer:
+    """Reports every statement, commit and rollback on any engine of this process."""
+
+    def __init__(self, channel: Channel, *, locks: bool) -> None:
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        self.channel, self.locks, self.number = channel, locks, 0
+        self.held: set[tuple[str, str]] = set()
+        event.listen(Engine, "before_cursor_execute", self.before)
+        event.listen(Engine, "after_cursor_execute", self.after)
+        event.listen(Engine, "commit", lambda connection: self.ended("commit"))
+        event.listen(Engine, "rollback", lambda connection: self.ended("rollback"))
+
+    def before(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        self.number += 1
+        alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        context._afdb_started = time.monotonic()
+        send = self.channel.confirm if alone else self.channel.emit
+        send("statement", n=self.number, sql=sql, alone=alone)
+
+    def after(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        seconds = time.monotonic() - context._afdb_started
+        rows = cursor.rowcount if isinstance(cursor.rowcount, int) and cursor.rowcount >= 0 else None
+        self.channel.emit("done", n=self.number, seconds=round(seconds, 6), rows=rows, locks=self.taken(connection))
+
+    def taken(self, connection: Any) -> list[list[str]]:
+        """The table locks that this transaction holds now and did not hold before: [relation, mode]."""
+        if not self.locks or connection.dialect.name != "postgresql":
+            return []
+        cursor = connection.connection.cursor()
+        cursor.execute(_LOCKS)
+        now = {(row[0], row[1]) for row in cursor.fetchall()}
+        cursor.close()
+        fresh = sorted(now - self.held)
+        self.held |= now
+        return [list(lock) for lock in fresh]
+
+    def ended(self, how: str) -> None:
+        self.held.clear()
+        (self.channel.confirm if how == "commit" else self.channel.emit)(how, after=self.number)
+
+
+def configuration(request: dict[str, Any]) -> Any:
+    """The project's own alembic.ini, with the URL where an env.py may look for it: option and environment."""
+    from argparse import Namespace
+
+    from alembic.config import Config
+
+    config = Config(request["ini"], cmd_opts=Namespace(x=request.get("x") or None))
+    if request.get("url"):
+        config.set_main_option("sqlalchemy.url", request["url"].replace("%", "%%"))
+        os.environ["DATABASE_URL"] = request["url"]
+    config.attributes.update(request.get("attributes") or {})
+    return config
+
+
+def describe(config: Any, channel: Channel) -> None:
+    """One event a revision, from base to head, then the heads."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config)
+    for revision in reversed(list(script.walk_revisions())):
+        down = revision.down_revision or ()
+        channel.emit(
+            "revision",
+            id=revision.revision,
+            down=[down] if isinstance(down, str) else list(down),
+            doc=revision.doc or "",
+            path=revision.path,
+            mapping=getattr(revision.module, "mapping", None),
+        )
+    channel.emit("heads", heads=list(script.get_heads()))
+
+
+def carry_out(request: dict[str, Any], channel: Channel) -> None:
+    """Run one Alembic command; its own printed output goes to this process's standard output."""
+    from alembic import command
+
+    config = configuration(request)
+    if request["command"] == "describe":
+        return describe(config, channel)
+    if request.get("observe"):
+        Observer(channel, locks=bool(request.get("locks")))
+    getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
+    return None
+
+
+def main() -> int:
+    channel = Channel(int(sys.argv[1]))
+    request = json.loads(sys.stdin.readline())
+    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
+    try:
+        carry_out(request, channel)
+    except KeyboardInterrupt:
+        channel.emit("error", kind="KeyboardInterrupt", message="interrupted")
+        return 130
+    except BaseException as error:
+        origin = getattr(error, "orig", None)
+        channel.emit(
+            "error",
+            kind=type(error).__name__,
+            message=str(origin or error).strip(),
+            sqlstate=getattr(origin, "pgcode", None) or getattr(origin, "sqlstate", None),
+        )
+        return 1
+    channel.emit("end")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""One Alembic command in a child process, its events streamed back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from afdb_helpers.errors import ConfigError
+
+Event = dict[str, Any]
+CHILD = Path(__file__).with_name("child.py")
+GRACE = 5.0  # seconds between asking the child to leave and making it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What every session of the child sets. Times in milliseconds; PostgreSQL alone reads them."""
+
+    application_name: str = "afdb"
+    lock_timeout: int = 0
+    statement_timeout: int = 0
+
+    def environment(self) -> dict[str, str]:
+        """As PGOPTIONS and PGAPPNAME, which libpq hands to the server whatever the env.py does.
+
+        A server notices within two seconds that its client died, and ends a transaction idle for five minutes.
+        """
+        settings = {
+            "lock_timeout": self.lock_timeout,
+            "statement_timeout": self.statement_timeout,
+            "client_connection_check_interval": 2000,
+            "idle_in_transaction_session_timeout": 300_000,
+        }
+        ours = " ".join(f"-c {key}={value}" for key, value in settings.items() if value)
+        return {
+            "PGOPTIONS": f"{os.environ.get('PGOPTIONS', '')} {ours}".strip(),
+            "PGAPPNAME": self.application_name,
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the child did: its events in order, what it printed, and its error where it failed."""
+
+    events: list[Event]
+    printed: str
+    error: Event | None = None
+    statements: list[Event] = field(default_factory=list)
+
+
+def run(
+    ini: Path,
+    request: Mapping[str, Any],
+    *,
+    python: Path | None = None,
+    session: Session | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Outcome:
+    """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first.
+
+    An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed.
+    A failing command is an `Outcome` with an error, for the caller to name; a child that does not start raises.
+    """
+    receiving, sending = os.pipe()
+    command = [str(python or sys.executable), str(CHILD), str(sending)]
+    environment = {**os.environ, **(session.environment() if session else {}), "PYTHONUNBUFFERED": "1"}
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=ini.parent.absolute(),
+            env=environment,
+            pass_fds=(sending,),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then decides
+        )
+    except OSError as error:
+        os.close(receiving)
+        os.close(sending)
+        raise _not_started(command[0], str(error)) from None
+    os.close(sending)
+    with os.fdopen(receiving, encoding="utf-8") as stream, _ended_with(child), _printed_by(child) as printed:
+        assert child.stdin is not None
+        child.stdin.write(json.dumps({"ini": str(ini.absolute()), **request}) + "\n")
+        child.stdin.flush()
+        events = list(_relay(stream, child.stdin, on_event))
+        child.wait()
+    return _outcome(events, "".join(printed), child.returncode)
+
+
+def _relay(stream: IO[str], answers: IO[str], on_event: Callable[[Event], None]) -> Iterator[Event]:
+    for line in stream:
+        event = json.loads(line)
+        on_event(event)
+        if event.get("confirm"):
+            with contextlib.suppress(BrokenPipeError):  # the child died meanwhile; the missing end says so
+                answers.write("\n")
+                answers.flush()
+        yield event
+
+
+@contextlib.contextmanager
+def _ended_with(child: subprocess.Popen[str]) -> Iterator[None]:
+    """On the way out by an exception: ask the child to leave, then make it."""
+    try:
+        yield
+    except BaseException:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+
+
+@contextlib.contextmanager
+def _printed_by(child: subprocess.Popen[str]) -> Iterator[list[str]]:
+    """What the child prints, read in a thread so that it never blocks on a full pipe."""
+    import threading
+
+    printed: list[str] = []
+    assert child.stdout is not None
+    reader = threading.Thread(target=lambda: printed.extend(child.stdout or ()), daemon=True)
+    reader.start()
+    yield printed
+    reader.join(GRACE)
+
+
+def _outcome(events: list[Event], printed: str, code: int) -> Outcome:
+    error = next((event for event in events if event["event"] == "error"), None)
+    if error is None and (not events or events[-1]["event"] != "end"):
+        died = f"signal {-code}" if code < 0 else f"exit code {code}"
+        said = printed.strip().splitlines()
+        message = said[-1] if said else "it said nothing"
+        error = {"event": "error", "kind": "died", "message": f"the Alembic process ended with {died}: {message}"}
+    return Outcome(events, printed, error, _statements(events))
+
+
+def _statements(events: list[Event]) -> list[Event]:
+    """Each statement with what came of it: n, sql, alone, seconds, rows, locks; without seconds it did not end."""
+    found: dict[int, Event] = {}
+    for event in events:
+        if event["event"] == "statement":
+            found[event["n"]] = {"n": event["n"], "sql": tidy(event["sql"]), "alone": event["alone"]}
+        elif event["event"] == "done":
+            found[event["n"]] |= {key: event[key] for key in ("seconds", "rows", "locks")}
+    return list(found.values())
+
+
+def tidy(sql: str) -> str:
+    """A statement without the blank lines and trailing space that SQLAlchemy lays out."""
+    return re.sub(r"[ \t]+\n", "\n", sql.strip())
+
+
+def _not_started(python: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"the project's interpreter {python} cannot be started",
+        why=why,
+        do="name the project's own Python with --python PATH",
+    )
