@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers.errors import Unavailable
-from afdb_helpers.report import Report
+from afdb_helpers.report import Report, count
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -132,7 +132,7 @@ def sizes(connection: Connection) -> Report:
     else:
         rows = [dict(row) for row in connection.exec_driver_sql(question("table_sizes")).mappings()]
     total = sum(row["bytes"] or 0 for row in rows)
-    return Report(headline=f"{len(rows)} tables, {human(total)}", rows=tuple(rows))
+    return Report(headline=f"{count(len(rows), 'table')}, {human(total)}", rows=tuple(rows))
 
 
 def human(size: float) -> str:
@@ -161,15 +161,13 @@ def _reflect(inspector: Inspector, schema: str | None) -> dict[str, Table]:
     checks = inspector.get_multi_check_constraints(schema=schema)
     tables = {}
     for key, found in columns.items():
-        key_columns: list[str] = (primary.get(key) or {}).get("constrained_columns", [])
+        key_columns = primary[key]["constrained_columns"] if key in primary else []
         backed = {index["name"] for index in indexes.get(key, ()) if index.get("duplicates_constraint")}
         tables[f"{schema}.{key[1]}" if schema else key[1]] = {
             "columns": {column["name"]: _column(inspector, column) for column in found},
             "primary_key": list(key_columns),
             "foreign_keys": sorted(map(_foreign_key, foreign.get(key, ()))),
-            "uniques": sorted(
-                sorted(u["column_names"]) for u in unique.get(key, ()) if u["name"] not in backed or True
-            ),
+            "uniques": sorted(sorted(u["column_names"]) for u in unique.get(key, ())),
             "indexes": {
                 str(i["name"]): _index(i)
                 for i in sorted(indexes.get(key, ()), key=lambda i: str(i["name"]))

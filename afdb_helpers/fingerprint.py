@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog
 from afdb_helpers.errors import Unavailable
-from afdb_helpers.report import Report
+from afdb_helpers.report import Report, count
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -93,9 +93,9 @@ def compare(before: Fingerprint, connection: Connection, *, mapping: Mapped | No
     for name, old in before.tables.items():
         rows.append(_row(name, old, after.tables.get(name), gone[name], name in schema))
     different = sum(row["differs"] != "" for row in rows)
-    verdict = "every value preserved" if not different else f"{different} tables differ"
+    verdict = "every value preserved" if not different else f"{count(different, 'table')} changed"
     return Report(
-        headline=f"data: {verdict} ({sum(r['rows before'] for r in rows):,} rows in {len(rows)} tables)",
+        headline=f"data: {verdict} ({sum(r['rows before'] for r in rows):,} rows in {count(len(rows), 'table')})",
         ok=not different,
         rows=tuple(rows),
         remedy="" if not different else "do not drop the backup; compare the named columns with a restored copy",
@@ -193,18 +193,18 @@ def _in_client(connection: Connection, name: str, columns: Mapping[str, str]) ->
     from sqlalchemy import select
 
     source = _named(name, columns.values())
-    count, row_sum = 0, 0
+    total, row_sum = 0, 0
     nonnull, sums = [0] * len(columns), [0] * len(columns)
     chosen = [source.c[c] for c in columns.values()]
     for row in connection.execute(select(*chosen), execution_options={"yield_per": 1000}):
-        count += 1
+        total += 1
         hashes = [_hash(value) for value in row]
         row_sum += _hash(repr(hashes))
         for i, value in enumerate(row):
             if value is not None:
                 nonnull[i] += 1
                 sums[i] += hashes[i]
-    return Print(count, str(row_sum), {c: (nonnull[i], str(sums[i])) for i, c in enumerate(columns)})
+    return Print(total, str(row_sum), {c: (nonnull[i], str(sums[i])) for i, c in enumerate(columns)})
 
 
 def _hash(value: Any) -> int:

@@ -120,6 +120,11 @@ def show(value: Any) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(value))
 
 
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 table`, `2 tables`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 

@@ -1,0 +1,96 @@
+"""What a migration will do, and the digest that an approval is bound to.
+
+The digest is SHA-256 over canonical JSON of: which database (identity), in which schema (catalogue digest and stamped
+revisions), which revisions with the hashes of their files, and the SQL where a rehearsal has shown it. It is the same on
+every machine and in every run, and another one as soon as any of these is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import catalog
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.report import Report, count
+from afdb_helpers.revisions import Graph
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MigrationPlan(Report):
+    """`content` is what the digest is taken over; nothing outside it is part of the approval."""
+
+    content: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return catalog.digest(self.content)
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether the SQL is known, from a rehearsal."""
+        return bool(self.content["sql"])
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.content["revisions"]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "digest": self.digest, "content": dict(self.content)}
+
+
+def make(connection: Connection, graph: Graph, revision: str = "head", *, sql: Sequence[str] = ()) -> MigrationPlan:
+    """The plan for the database behind `connection`. Only looks (ACCESS SHARE).
+
+    Raises `Refused` when the database is stamped with a revision that the project does not have, or the project has
+    several heads; `ConfigError` when `revision` is unknown or behind the database.
+    """
+    wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
+    current = catalog.heads(connection)
+    known = {r.id for r in graph.revisions}
+    if not set(current) <= known:
+        raise _ahead(current, known)
+    steps = graph.between(current, wanted)
+    if not steps and wanted not in current:
+        raise ConfigError(
+            f"revision {wanted} is behind the database, which is at {', '.join(current)}",
+            why="an upgrade only goes forward",
+            do=f"afdb downgrade {wanted}",
+        )
+    identity = catalog.identity(connection)
+    content = {
+        "target": identity.key(),
+        "from": list(current),
+        "to": wanted,
+        "schema": catalog.snapshot(connection).digest,
+        "revisions": [{"id": r.id, "sha256": r.sha256} for r in steps],
+        "sql": list(sql),
+    }
+    return from_content(content, {r.id: r.doc for r in steps})
+
+
+def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = None) -> MigrationPlan:
+    """A plan shown from its content, as it stands in a record."""
+    start = ", ".join(content["from"]) or "nothing stamped"
+    steps = content["revisions"]
+    rows = [{"revision": s["id"], "what": (docs or {}).get(s["id"], ""), "file": s["sha256"][:12]} for s in steps]
+    shown = catalog.digest(content)
+    known = f"{count(len(content['sql']), 'statement')} seen in rehearsal" if content["sql"] else "not rehearsed"
+    parts = (Report(headline=f"{known}; digest {shown}"),)
+    if not steps:
+        return MigrationPlan(headline=f"at {content['to']}: nothing to do", content=content)
+    return MigrationPlan(headline=f"from {start} to {content['to']}", rows=tuple(rows), parts=parts, content=content)
+
+
+def _ahead(current: tuple[str, ...], known: set[str]) -> Refused:
+    unknown = ", ".join(sorted(set(current) - known))
+    return Refused(
+        f"the database is stamped {unknown}, a revision that this project does not have",
+        why="it was migrated by a newer or another version of the project",
+        do="check out the version of the project that holds that revision, then run again",
+    )
