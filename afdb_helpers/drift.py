@@ -40,7 +40,7 @@ def compare(live: Catalog, reference: Catalog) -> Report:
 
 
 def reference(project: Project, graph: Graph, revision: str, *, dialect: str = "postgresql") -> Catalog:
-    """The schema that the chain makes when it is replayed up to `revision`, from the cache where these files were before.
+    """The schema that the chain makes when it is replayed up to `revision`, or made from these files before.
 
     Starts a private server and changes nothing else. Raises `Unavailable` when the chain does not run from empty.
     """

@@ -1,8 +1,8 @@
 """What a migration will do, and the digest that an approval is bound to.
 
 The digest is SHA-256 over canonical JSON of: which database (identity), in which schema (catalogue digest and stamped
-revisions), which revisions with the hashes of their files, and the SQL where a rehearsal has shown it. It is the same on
-every machine and in every run, and another one as soon as any of these is another.
+revisions), which revisions with the hashes of their files, and the SQL where a rehearsal has shown it. It is the same
+on every machine and in every run, and another one as soon as any of these is another.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.revisions.process import Event, Outcome, Session, run, tidy
+from afdb_helpers.revisions.process import Event, Outcome, Session, changes, run, tidy
 
-__all__ = ["Event", "Graph", "Outcome", "Project", "Revision", "Session", "find", "run", "tidy"]
+__all__ = ["Event", "Graph", "Outcome", "Project", "Revision", "Session", "changes", "find", "run", "tidy"]
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,12 @@ def run(
     python: Path | None = None,
     session: Session | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    on_interrupt: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first.
 
-    An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed.
+    An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed;
+    `on_interrupt` is called first, to cancel what the child waits for.
     A failing command is an `Outcome` with an error, for the caller to name; a child that does not start raises.
     """
     receiving, sending = os.pipe()
@@ -90,7 +92,11 @@ def run(
         os.close(sending)
         raise _not_started(command[0], str(error)) from None
     os.close(sending)
-    with os.fdopen(receiving, encoding="utf-8") as stream, _ended_with(child), _printed_by(child) as printed:
+    with (
+        os.fdopen(receiving, encoding="utf-8") as stream,
+        _ended_with(child, on_interrupt),
+        _printed_by(child) as printed,
+    ):
         assert child.stdin is not None
         child.stdin.write(json.dumps({"ini": str(ini.absolute()), **request}) + "\n")
         child.stdin.flush()
@@ -111,12 +117,13 @@ def _relay(stream: IO[str], answers: IO[str], on_event: Callable[[Event], None])
 
 
 @contextlib.contextmanager
-def _ended_with(child: subprocess.Popen[str]) -> Iterator[None]:
+def _ended_with(child: subprocess.Popen[str], on_interrupt: Callable[[], None]) -> Iterator[None]:
     """On the way out by an exception: ask the child to leave, then make it."""
     try:
         yield
     except BaseException:
         child.send_signal(signal.SIGINT)
+        on_interrupt()
         try:
             child.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -157,6 +164,15 @@ def _statements(events: list[Event]) -> list[Event]:
         elif event["event"] == "done":
             found[event["n"]] |= {key: event[key] for key in ("seconds", "rows", "locks")}
     return list(found.values())
+
+
+def changes(sql: str) -> bool:
+    """Whether a statement may change something; those that only look start with SELECT, SHOW, PRAGMA or the like."""
+    words = re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.S).split()
+    first = words[0].upper() if words else ""
+    if first == "SELECT":
+        return bool(re.search(r"\b(set_config|setval|nextval|pg_advisory\w*)\s*\(", sql, flags=re.I))
+    return first not in ("", "SHOW", "PRAGMA", "SAVEPOINT", "RELEASE", "EXPLAIN", "BEGIN", "COMMIT", "SET")
 
 
 def tidy(sql: str) -> str:

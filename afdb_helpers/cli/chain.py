@@ -1,0 +1,132 @@
+"""The chain on a target: current, history, plan, upgrade, downgrade, create."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from afdb_helpers import revisions, targets
+from afdb_helpers.cli.show import note, say
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.targets import Target
+
+Command = Callable[..., Any]
+
+
+def _target(command: Command) -> Command:
+    return click.option("--target", default="default", show_default=True, help="The target's name.")(command)
+
+
+def _project(command: Command) -> Command:
+    command = click.option("--python", metavar="PATH", help="That project's own interpreter.")(command)
+    return click.option("--alembic-ini", "ini", metavar="PATH", help="Another project's alembic.ini.")(command)
+
+
+@click.command()
+@_target
+@_project
+def current(target: str, ini: str | None, python: str | None) -> None:
+    """The revision a target is stamped with."""
+    from afdb_helpers import catalog
+
+    graph = revisions.find(ini, python=python).graph()
+    with targets.get(target).connect() as connection:
+        stamped = catalog.heads(connection)
+    known = {r.id for r in graph.revisions}
+    for one in stamped:
+        click.echo(
+            f"{one} (head)" if one in graph.heads else one if one in known else f"{one} (unknown to this project)"
+        )
+    if not stamped:
+        click.echo("no revision is stamped")
+
+
+@click.command()
+@_project
+def history(ini: str | None, python: str | None) -> None:
+    """The chain of revisions, newest first."""
+    graph = revisions.find(ini, python=python).graph()
+    for revision in reversed(graph.revisions):
+        head = " (head)" if revision.id in graph.heads else ""
+        click.echo(f"{', '.join(revision.down) or '<base>'} -> {revision.id}{head}, {revision.doc}")
+
+
+@click.command()
+@click.argument("revision", default="head")
+@_target
+@_project
+def plan(revision: str, target: str, ini: str | None, python: str | None) -> None:
+    """What a migration of a target would do, and its digest."""
+    from afdb_helpers import migration_plan
+
+    graph = revisions.find(ini, python=python).graph()
+    with targets.get(target).connect() as connection:
+        say(migration_plan.make(connection, graph, revision))
+
+
+@click.command()
+@click.argument("revision", default="head")
+@_target
+@_project
+def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> None:
+    """Take an unprotected target up the chain; a protected one is written only by `afdb run migration`."""
+    from afdb_helpers import migrate, migration_plan
+
+    project, chosen = revisions.find(ini, python=python), _unprotected(target, f"afdb run migration --target {target}")
+    if chosen.dialect != "sqlite" or chosen.file().exists():
+        graph = project.graph()
+        with chosen.connect() as connection:
+            migration_plan.make(connection, graph, revision)
+    say(migrate.upgrade(chosen, project, revision=revision, note=note))
+
+
+@click.command()
+@click.argument("revision")
+@click.option("--drop-data", is_flag=True, help="Lose what the older schema cannot hold; refused without this.")
+@_target
+@_project
+def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, python: str | None) -> None:
+    """Take an unprotected target down the chain."""
+    from afdb_helpers import migrate
+
+    chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
+    project = revisions.find(ini, python=python)
+    if revision != "base":
+        project.graph().get(revision)
+    say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=note))
+
+
+@click.command()
+@click.argument("message")
+@click.option(
+    "--empty", is_flag=True, help="Do not compare the models with the database; leave the steps to be written."
+)
+@_target
+@_project
+def create(message: str, empty: bool, target: str, ini: str | None, python: str | None) -> None:
+    """Write a new revision from the models (local databases only)."""
+    chosen = _unprotected(target, "afdb create MESSAGE with DATABASE_URL set to a local database")
+    project = revisions.find(ini, python=python)
+    options = {"autogenerate": not empty}
+    request = {"command": "revision", "arguments": [message], "options": options, "url": chosen.secret_url()}
+    outcome = revisions.run(project.ini, request, python=project.python)
+    if outcome.error:
+        raise ConfigError(
+            "the revision could not be written",
+            why=f"{outcome.error['kind']}: {outcome.error['message']}",
+            do="bring the database to the head with `afdb upgrade` first, or write an empty one with --empty",
+        )
+    click.echo(outcome.printed.strip())
+
+
+def _unprotected(name: str, instead: str) -> Target:
+    chosen = targets.get(name)
+    if chosen.protected:
+        raise Refused(
+            f"target {name} ({chosen.label}) is protected",
+            why="a protected target is changed only by a run that leaves a record, with evidence and an approval",
+            do=instead,
+        )
+    return chosen
