@@ -44,27 +44,31 @@ class MigrationPlan(Report):
         return {**super().as_dict(), "digest": self.digest, "content": dict(self.content)}
 
 
-def make(connection: Connection, graph: Graph, revision: str = "head", *, sql: Sequence[str] = ()) -> MigrationPlan:
+def make(
+    connection: Connection, graph: Graph, revision: str = "head", *, direction: str = "upgrade", sql: Sequence[str] = ()
+) -> MigrationPlan:
     """The plan for the database behind `connection`. Only looks (ACCESS SHARE).
 
     Raises `Refused` when the database is stamped with a revision that the project does not have, or the project has
-    several heads; `ConfigError` when `revision` is unknown or behind the database.
+    several heads; `ConfigError` when `revision` is unknown or lies in the other direction.
     """
-    wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
+    wanted = _wanted(graph, revision)
     current = catalog.heads(connection)
     known = {r.id for r in graph.revisions}
     if not set(current) <= known:
         raise _ahead(current, known)
-    steps = graph.between(current, wanted)
-    if not steps and wanted not in current:
+    steps = graph.between(current, wanted) if direction == "upgrade" else graph.back(current, wanted)
+    if not steps and wanted not in (current or ("base",)):
+        other = "downgrade" if direction == "upgrade" else "upgrade"
         raise ConfigError(
-            f"revision {wanted} is behind the database, which is at {', '.join(current)}",
-            why="an upgrade only goes forward",
-            do=f"afdb downgrade {wanted}",
+            f"revision {wanted} is not {'ahead of' if direction == 'upgrade' else 'behind'} the database",
+            why=f"it is at {', '.join(current) or 'no revision'}, and an {direction} goes one way only",
+            do=f"afdb {other} {wanted}",
         )
     identity = catalog.identity(connection)
     content = {
         "target": identity.key(),
+        "direction": direction,
         "from": list(current),
         "to": wanted,
         "schema": catalog.snapshot(connection).digest,
@@ -85,6 +89,12 @@ def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = No
     if not steps:
         return MigrationPlan(headline=f"at {content['to']}: nothing to do", content=content)
     return MigrationPlan(headline=f"from {start} to {content['to']}", rows=tuple(rows), parts=parts, content=content)
+
+
+def _wanted(graph: Graph, revision: str) -> str:
+    if revision in ("head", "heads"):
+        return graph.head()
+    return "base" if revision == "base" else graph.get(revision).id
 
 
 def _ahead(current: tuple[str, ...], known: set[str]) -> Refused:

@@ -1,4 +1,4 @@
-"""The command line, `afdb`: every command is one call of a module of the same name, and the exit code is the error's."""
+"""The command line, `afdb`: each command is a call or two of the package, and the exit code is the error's."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def afdb() -> None:
 
     A target is a database by name: DATABASE_URL is `default`, PRODUCTION_DATABASE_URL is `production`, and so on.
 
-    Exit codes: 0 done · 2 bad request, nothing contacted · 3 refused, nothing changed · 4 could not look, nothing changed
-    · 5 work began, the message says where it stands · 130, 143 interrupted.
+    Exit codes: 0 done · 2 bad request, nothing contacted · 3 refused, nothing changed · 4 could not look, nothing
+    changed · 5 work began, the message says where it stands · 130, 143 interrupted.
     """
 
 

@@ -75,6 +75,20 @@ class Graph:
                 open_.extend(known[current].down)
         return found
 
+    def back(self, current: tuple[str, ...], wanted: str) -> tuple[Revision, ...]:
+        """The revisions to undo to get from the stamped ones down to `wanted` (`base`: all of them), newest first."""
+        applied = set().union(*(self.ancestors(self.get(one).id) for one in current)) if current else set()
+        kept = self.ancestors(wanted) if wanted != "base" else set()
+        return tuple(r for r in reversed(self.revisions) if r.id in applied - kept)
+
+    def mapping(self) -> dict[str, Any]:
+        """What the chain declares about renamed columns, all revisions together: table → {"renamed": {old: new}}."""
+        merged: dict[str, Any] = {}
+        for revision in self.revisions:
+            for table, said in (revision.mapping or {}).items():
+                merged.setdefault(table, {"renamed": {}})["renamed"].update(said.get("renamed", {}))
+        return merged
+
     def between(self, current: tuple[str, ...], wanted: str) -> tuple[Revision, ...]:
         """The revisions to apply to get from the stamped ones to `wanted`, in order."""
         applied = set().union(*(self.ancestors(self.get(one).id) for one in current)) if current else set()

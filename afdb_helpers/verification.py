@@ -1,0 +1,57 @@
+"""Is the schema what the chain makes, is every value still there, does the server vouch for it all? Only looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from afdb_helpers import catalog, drift, fingerprint
+from afdb_helpers.errors import Refused
+from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.report import Report, count
+from afdb_helpers.revisions import Project
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def schema(connection: Connection, project: Project) -> Report:
+    """The live schema against the chain's at the stamped revision. Raises `Refused` where nothing is stamped."""
+    stamped = catalog.heads(connection)
+    graph = project.graph()
+    if len(stamped) != 1:
+        raise Refused(
+            f"the database is stamped with {count(len(stamped), 'revision')}",
+            why="which schema it should have cannot be told",
+            do="afdb upgrade",
+        )
+    live = catalog.snapshot(connection)
+    return drift.compare(live, drift.reference(project, graph, stamped[0], dialect=live.dialect))
+
+
+def data(connection: Connection, before: Fingerprint, project: Project) -> Report:
+    """Every value of `before` against what stands now, through the renames that the chain declares."""
+    return fingerprint.compare(before, connection, mapping=project.graph().mapping())
+
+
+def invariants(connection: Connection) -> Report:
+    """Invalid indexes, constraints never validated, rows that point nowhere: one row each, none when all is well."""
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        rows = [{"table": row[0], "object": f"row {row[1]} → {row[2]}", "state": "orphan"} for row in found[:20]]
+        broken = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        rows += [{"table": "", "object": said, "state": "damaged"} for said in broken if said != "ok"]
+    else:
+        rows = [dict(row) for row in connection.exec_driver_sql(catalog.question("not_valid")).mappings()]
+    return Report(
+        headline=f"invariants: {count(len(rows), 'violation') if rows else 'all hold'}",
+        ok=not rows,
+        rows=tuple(rows),
+        remedy="rebuild the index, or validate the constraint, that is named" if rows else "",
+    )
+
+
+def verdict(*parts: Report) -> Report:
+    """One headline over the parts: it is well when each of them is."""
+    wrong = [part for part in parts if not part.ok]
+    said = "; ".join(part.headline for part in parts)
+    return Report(headline=said, ok=not wrong, remedy=wrong[0].remedy if wrong else "", parts=tuple(wrong))
