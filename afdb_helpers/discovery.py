@@ -60,6 +60,11 @@ def state(connection: Connection, found: Project) -> Report:
     return Report(headline=where + drifted, ok=compared.ok, remedy=do, parts=(compared,))
 
 
+def finding(found: Report) -> Report:
+    """What a discovery ends with: whatever state was found, to have found it is well; its remedy is the next step."""
+    return Report(headline=found.headline, remedy=found.remedy)
+
+
 def _unstamped(live: catalog.Catalog, found: Project, graph: Graph) -> Report:
     if not live.tables:
         return Report(headline="empty: no table, no revision stamped", remedy="afdb upgrade")

@@ -45,9 +45,18 @@ class MigrationPlan(Report):
 
 
 def make(
-    connection: Connection, graph: Graph, revision: str = "head", *, direction: str = "upgrade", sql: Sequence[str] = ()
+    connection: Connection,
+    graph: Graph,
+    revision: str = "head",
+    *,
+    direction: str = "upgrade",
+    sql: Sequence[str] = (),
+    rehearsed: Mapping[str, Any] | None = None,
 ) -> MigrationPlan:
     """The plan for the database behind `connection`. Only looks (ACCESS SHARE).
+
+    `sql` is what a rehearsal saw. `rehearsed` is a rehearsal's `plan.json`: its SQL is taken over where all the rest of
+    it is as it is now, and only then.
 
     Raises `Refused` when the database is stamped with a revision that the project does not have, or the project has
     several heads; `ConfigError` when `revision` is unknown or lies in the other direction.
@@ -75,6 +84,8 @@ def make(
         "revisions": [{"id": r.id, "sha256": r.sha256} for r in steps],
         "sql": list(sql),
     }
+    if rehearsed and {**rehearsed["content"], "sql": []} == content:
+        content["sql"] = rehearsed["content"]["sql"]
     return from_content(content, {r.id: r.doc for r in steps})
 
 

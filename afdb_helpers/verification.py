@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, drift, fingerprint
 from afdb_helpers.errors import Refused
@@ -28,9 +29,10 @@ def schema(connection: Connection, project: Project) -> Report:
     return drift.compare(live, drift.reference(project, graph, stamped[0], dialect=live.dialect))
 
 
-def data(connection: Connection, before: Fingerprint, project: Project) -> Report:
-    """Every value of `before` against what stands now, through the renames that the chain declares."""
-    return fingerprint.compare(before, connection, mapping=project.graph().mapping())
+def data(connection: Connection, before: Mapping[str, Any], project: Project) -> Report:
+    """Every value of a record's `before.json` against what stands now, through the renames that the chain declares."""
+    taken = Fingerprint.from_dict(before["data"])
+    return fingerprint.compare(taken, connection, mapping=project.graph().mapping())
 
 
 def invariants(connection: Connection) -> Report:

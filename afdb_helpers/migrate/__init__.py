@@ -16,19 +16,39 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, revisions
+from afdb_helpers import catalog, fingerprint, revisions
 from afdb_helpers.errors import AfdbError, Incomplete, Interrupted, Refused, Unavailable
+from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.migrate import lock
+from afdb_helpers.migrate.gates import approval
+from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Event, Outcome, Project, Session
 from afdb_helpers.targets import Target
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["Migration", "State", "approval", "carry_out", "downgrade", "standing", "state", "upgrade"]
 
 Note = Callable[..., Any]
 LOCK_TIMEOUT = 1000  # ms a statement waits for its lock, and every later statement of the application behind it
 ATTEMPTS = 5
 NO_LOCK = "55P03"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class State(Report):
+    """What is compared before and after: stamped revisions, the schema's digest, the data's fingerprint."""
+
+    revisions: tuple[str, ...]
+    schema: str
+    data: Fingerprint
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -71,6 +91,33 @@ def downgrade(
     return _carry_out(target, project, "downgrade", revision, note=note, run_id=run_id, x=x)
 
 
+def carry_out(
+    target: Target,
+    project: Project,
+    plan: MigrationPlan,
+    *,
+    drop_data: bool = False,
+    note: Note = lambda *_, **__: None,
+    run_id: str = "local",
+) -> Migration:
+    """Do what the plan says, if the target still is what the plan was made for; else `Refused`, nothing changed."""
+    going = plan.content
+    x = ["allow_data_loss=true"] if drop_data else []
+    expected = {"revisions": list(going["from"]), "schema": going["schema"]}
+    return _carry_out(
+        target, project, going["direction"], going["to"], note=note, run_id=run_id, x=x, expected=expected
+    )
+
+
+def state(connection: Connection) -> State:
+    """Revisions, schema and data as they are now; reads each table once (ACCESS SHARE)."""
+    taken = fingerprint.take(connection)
+    stamped, digest = catalog.heads(connection), catalog.snapshot(connection).digest
+    rows = [{"table": name, "rows": p.rows, "columns": len(p.columns)} for name, p in taken.tables.items()]
+    headline = f"at {', '.join(stamped) or 'no revision'}, {count(sum(p.rows for p in taken.tables.values()), 'row')}"
+    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken)
+
+
 def standing(target: Target) -> dict[str, Any]:
     """Where the target stands, on a fresh connection: stamped revisions and the schema's digest."""
     if target.dialect == "sqlite" and not target.file().exists():
@@ -95,6 +142,8 @@ def _carry_out(
     request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x}
     with lock.held(target, run_id=run_id) as guard:
         before = standing(target)
+        if expected is not None and before != expected:
+            raise _moved_on(target)
         note("change.intent", command=command, revision=revision, **before)
 
         def cancel() -> None:
@@ -195,6 +244,14 @@ def _migration(
         after=after,
         changed=changed,
         seconds=seconds,
+    )
+
+
+def _moved_on(target: Target) -> Refused:
+    return Refused(
+        f"target {target.name} is not what the plan was made for",
+        why="its revision or its schema changed after the plan was made",
+        do="run the migration again: it makes the plan anew",
     )
 
 
