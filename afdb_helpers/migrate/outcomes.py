@@ -1,0 +1,142 @@
+"""Where a target stands, what a migration did to it, and what is said when it did not go as planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import catalog, fingerprint, revisions
+from afdb_helpers.errors import AfdbError, Incomplete, Interrupted, Refused, Unavailable
+from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.report import Report, count
+from afdb_helpers.revisions import Event, Outcome
+from afdb_helpers.targets import Target
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ATTEMPTS = 5
+NO_LOCK = "55P03"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class State(Report):
+    """What is compared before and after: stamped revisions, the schema's digest, the data's fingerprint."""
+
+    revisions: tuple[str, ...]
+    schema: str
+    data: Fingerprint
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Migration(Report):
+    """What was done: `before` and `after` are stamped revisions and schema digest; rows are the statements."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    changed: bool
+    seconds: float
+
+
+def state(connection: Connection) -> State:
+    """Revisions, schema and data as they are now; reads each table once (ACCESS SHARE)."""
+    taken = fingerprint.take(connection)
+    stamped, digest = catalog.heads(connection), catalog.snapshot(connection).digest
+    rows = [{"table": name, "rows": p.rows, "columns": len(p.columns)} for name, p in taken.tables.items()]
+    headline = f"at {', '.join(stamped) or 'no revision'}, {count(sum(p.rows for p in taken.tables.values()), 'row')}"
+    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken)
+
+
+def standing(target: Target) -> dict[str, Any]:
+    """Where the target stands, on a fresh connection: stamped revisions and the schema's digest."""
+    if target.dialect == "sqlite" and not target.file().exists():
+        return {"revisions": [], "schema": None}
+    with target.connect() as connection:
+        return {"revisions": list(catalog.heads(connection)), "schema": catalog.snapshot(connection).digest}
+
+
+def migration(
+    command: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
+) -> Migration:
+    done = [s for s in outcome.statements if revisions.changes(s["sql"])]
+    rows = [
+        {
+            "n": number,
+            "statement": s["sql"].split("\n")[0][:90],
+            "seconds": s.get("seconds"),
+            "rows": s.get("rows"),
+        }
+        for number, s in enumerate(done, 1)
+    ]
+    here, there = (", ".join(state["revisions"]) or "nothing" for state in (before, after))
+    changed = before != after
+    said = f"{command}d from {here} to {there}" if changed else f"at {there}: nothing to do"
+    headline = f"{said} in {seconds:.1f} s, {count(len(rows), 'statement')}" if changed else said
+    return Migration(
+        headline=headline,
+        rows=tuple(rows) if changed else (),
+        before=before,
+        after=after,
+        changed=changed,
+        seconds=seconds,
+    )
+
+
+def moved_on(target: Target) -> Refused:
+    return Refused(
+        f"target {target.name} is not what the plan was made for",
+        why="its revision or its schema changed after the plan was made",
+        do="run the migration again: it makes the plan anew",
+    )
+
+
+def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mapping[str, Any]) -> AfdbError:
+    said = f"{error['kind']}: {error['message']}"
+    here = ", ".join(after["revisions"]) or "nothing stamped"
+    if after != before:
+        return Incomplete(
+            f"target {target.name} was changed, and not all of it was done; it stands at {here}",
+            why=said,
+            do="mend the cause, then run the same command again: it goes on where this one stopped",
+        )
+    if error.get("sqlstate") == NO_LOCK:
+        return Refused(
+            f"target {target.name} is as it was ({here}): a lock was not to be had in {ATTEMPTS} attempts",
+            why=_blockers(target) or said,
+            do="wait for that transaction to end, or end it, then run again",
+        )
+    if error["kind"] in ("CommandError", "DataLossError"):
+        return Refused(f"target {target.name} is as it was ({here})", why=error["message"], do="see the reason above")
+    return Incomplete(
+        f"the migration failed and was rolled back; target {target.name} stands at {here} as before",
+        why=said,
+        do="mend the cause, then run again",
+    )
+
+
+def interrupted(target: Target, before: Mapping[str, Any], after: Mapping[str, Any]) -> Interrupted:
+    unchanged = after == before
+    return Interrupted(
+        f"interrupted; target {target.name} {'is as it was' if unchanged else 'was changed'}",
+        why=f"it stands at {', '.join(after['revisions']) or 'nothing stamped'}",
+        do="run the same command again: it goes on where this one stopped",
+    )
+
+
+def _blockers(target: Target) -> str:
+    """The sessions whose open transaction may hold the lock, oldest first."""
+    if target.dialect == "sqlite":
+        return "another process is writing to the file"
+    try:
+        with target.connect() as connection:
+            rows = connection.exec_driver_sql(catalog.question("open_transactions")).mappings().all()
+    except Unavailable:
+        return ""
+    said = [
+        f"process {r['pid']} of role {r['role']} ({r['state']}, {r['seconds']} s): {r['last_statement']}" for r in rows
+    ]
+    return "; ".join(said[:3])
