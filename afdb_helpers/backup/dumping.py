@@ -1,0 +1,214 @@
+"""One dump of one moment.
+
+What stands in the store when this process dies (kill -9, power) at each step:
+
+    1  make <id>.partial/                                   an empty .partial
+    2  lock the tables (ACCESS SHARE), export the snapshot  an empty .partial; the server ends the transaction
+    3  pg_dump, and meanwhile catalogue and fingerprints    a .partial with part of a dump; pg_dump ends with us (Linux)
+    4  hash every file and have it on disk                  a .partial with a dump
+    5  write manifest.json, have it on disk                 a .partial, complete but for its name
+    6  rename to <id>/, have the store's folder on disk     the .partial or the backup, never a part of either
+
+No step touches another backup. A .partial is never restored, never counted as a backup, and may be deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import catalog, fingerprint, targets
+from afdb_helpers.backup import client
+from afdb_helpers.backup import store as stores
+from afdb_helpers.backup.store import Backup
+from afdb_helpers.errors import Unavailable
+from afdb_helpers.targets import Target
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import Connection
+
+DUMP, DATABASE, CATALOGUE = "dump", "database.sqlite", "catalogue.json"
+LOCK_TIMEOUT = 30_000  # milliseconds that a dump waits for a table that somebody is altering
+NOT_COVERED = {
+    "postgresql": ["passwords of roles", "settings of the database and of roles", "tablespaces"],
+    "sqlite": ["attached databases"],
+}
+Facts = dict[str, Any]
+Note = Callable[..., object]
+
+
+def dump(
+    target: Target,
+    *,
+    store: Path | None = None,
+    jobs: int = 2,
+    lock_timeout: int = LOCK_TIMEOUT,
+    run_id: str = "",
+    note: Note = lambda event, **facts: None,
+) -> Backup:
+    """Dump the target into the store; the backup is not proven yet. Only reads the target (ACCESS SHARE on all tables).
+
+    Raises `Refused` when no client program fits the server, `Unavailable` when the target or a single table cannot be
+    read, `ConfigError` when the store cannot be written. In each case nothing stands under a backup's name.
+    """
+    started = time.monotonic()
+    with stores.draft(store, target.name) as (id_, folder):
+        note("backup.begin", id=id_, folder=str(folder))
+        taken = (
+            _sqlite(target, folder) if target.dialect == "sqlite" else _postgresql(target, folder, jobs, lock_timeout)
+        )
+        who = {"os_user": _user(), "host": socket.gethostname()}
+        facts = {"format": 1, "id": id_, "target": target.name, "run": run_id, "who": who, "dialect": target.dialect,
+                 "excluded": [], "not_covered": NOT_COVERED[target.dialect],
+                 "seconds": round(time.monotonic() - started, 3)}  # fmt: skip
+        made = stores.publish(folder, facts | taken)
+    note("backup.end", id=id_, seal=made.seal)
+    return made
+
+
+def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> Facts:
+    with _looking(target), target.connect() as connection:
+        about = _about(connection)
+        tables = _rows(connection, "dump_tables")
+    tools = client.find(int(re.match(r"\d+", about["server"]["version"])[0]))  # type: ignore[index]
+    with _looking(target), target.connect(snapshot=True, application_name="afdb backup") as connection:
+        moment = _moment(connection, tables, lock_timeout)
+        arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
+                     f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}"]  # fmt: skip
+        with client.running(tools.program("pg_dump"), arguments, target) as run:
+            content = _content(connection, folder)
+            said = run.finish()
+    used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said}
+    return about | {"snapshot": moment, "client": used} | content
+
+
+def _about(connection: Connection) -> Facts:
+    """What the server says of itself; asked before the snapshot, since a refused question would end its transaction."""
+    who = catalog.identity(connection)
+    return {
+        "identity": who.key(),
+        "server": {"version": who.version, "role": who.role, "replica": who.replica},
+        "database": _rows(connection, "database_facts")[0],
+        "roles": _rows(connection, "roles"),
+        "extensions": _rows(connection, "extensions"),
+    }
+
+
+def _moment(connection: Connection, tables: list[Facts], lock_timeout: int) -> Facts:
+    """Lock first, then take the snapshot: a TRUNCATE or ALTER in between would empty a table for the snapshot alone."""
+    from psycopg2 import sql
+
+    plain = {"no_parameters": True}
+    names = sql.SQL(", ").join(sql.Identifier(table["schema"], table["name"]) for table in tables)
+    raw: Any = connection.connection.driver_connection
+    limit = sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)).as_string(raw)
+    connection.exec_driver_sql(limit, execution_options=plain)
+    if tables:
+        lock = (sql.SQL("LOCK TABLE ") + names + sql.SQL(" IN ACCESS SHARE MODE")).as_string(raw)
+        connection.exec_driver_sql(lock, execution_options=plain)
+    moment = _rows(connection, "dump_moment")[0]
+    connection.exec_driver_sql(catalog.question("dump_settings"))
+    return moment
+
+
+def _content(connection: Connection, folder: Path) -> Facts:
+    """Schema, revision and fingerprints as the connection sees them."""
+    schema = catalog.snapshot(connection)
+    stores.write(folder / CATALOGUE, schema.as_dict())
+    return {
+        "catalogue": schema.digest,
+        "revision": list(catalog.heads(connection)),
+        "fingerprint": fingerprint.take(connection).as_dict(),
+    }
+
+
+def _sqlite(target: Target, folder: Path) -> Facts:
+    """SQLite's online backup, then the copy itself is looked at: integrity, foreign keys, content."""
+    import sqlite3
+    from datetime import UTC, datetime
+
+    file = folder / DATABASE
+    with _looking(target), target.connect() as source:
+        who = catalog.identity(source)
+        mode = source.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        with contextlib.closing(sqlite3.connect(file)) as copy:
+            copy_over(source, copy)
+            taken = datetime.now(UTC).isoformat()
+            copy.execute("PRAGMA journal_mode = DELETE")  # a copy in WAL mode would not be one file
+        with targets.parse("copy", f"sqlite:///{file}", {}).connect() as copied:
+            integrity = [row[0] for row in copied.exec_driver_sql("PRAGMA integrity_check")]
+            dangling = len(copied.exec_driver_sql("PRAGMA foreign_key_check").all())
+            content = _content(copied, folder) if integrity == ["ok"] else {}
+    if integrity != ["ok"]:
+        raise Unavailable(
+            f"target {target.name} is damaged, so a copy of it is no backup",
+            why=f"integrity_check: {integrity[0]}",
+            do="restore the last proven backup, or rescue what is left with sqlite3's .recover",
+        )
+    said = [f"warning: {dangling} rows refer to rows that are not there"] if dangling else []
+    used = {
+        "program": "sqlite3",
+        "version": sqlite3.sqlite_version,
+        "major": sqlite3.sqlite_version_info[0],
+        "said": said,
+    }
+    server = {"version": who.version, "role": None, "replica": False, "journal_mode": mode}
+    return {"identity": who.key(), "server": server, "snapshot": {"taken": taken}, "client": used} | content
+
+
+def copy_over(source: Connection, copy: sqlite3.Connection, *, limit: float = LOCK_TIMEOUT / 1000) -> None:
+    """All pages in one step under one read lock. Raises `Unavailable` when writers keep the file locked for `limit`."""
+    import sqlite3
+
+    deadline = time.monotonic() + limit
+
+    def give_up(status: int, remaining: int, total: int) -> None:
+        locked = status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        if locked and time.monotonic() > deadline:  # sqlite3 itself would try for ever
+            raise TimeoutError
+
+    raw: Any = source.connection.driver_connection
+    try:
+        raw.backup(copy, pages=-1, progress=give_up, sleep=0.05)
+    except TimeoutError:
+        raise Unavailable(
+            "the database file stays locked",
+            why=f"a writer held it for {limit:.0f} s",
+            do="wait for it to end, run again",
+        ) from None
+
+
+def _rows(connection: Connection, question: str) -> list[Facts]:
+    return [dict(row) for row in connection.exec_driver_sql(catalog.question(question)).mappings()]
+
+
+@contextlib.contextmanager
+def _looking(target: Target) -> Iterator[None]:
+    """A driver's error in an operator's words."""
+    import sqlite3
+
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise client.unavailable(
+            target, f"target {target.name} cannot be backed up", str(getattr(error, "orig", error))
+        ) from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        import os
+
+        return str(os.getuid())

@@ -1,0 +1,104 @@
+"""The proof of a backup: its files are what they were, it restores, and what is restored is what was dumped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from afdb_helpers import catalog, drift, fingerprint
+from afdb_helpers.backup import restoring
+from afdb_helpers.backup import store as stores
+from afdb_helpers.backup.dumping import CATALOGUE, DATABASE, Note
+from afdb_helpers.backup.restoring import Copy, NotRestorable
+from afdb_helpers.backup.store import Backup
+from afdb_helpers.catalog import Catalog
+from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.report import Report, count
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Proof(Report):
+    """Whether a backup restores to what was dumped. Rows: what differs, none when it is proven."""
+
+    backup: str
+    manifest: str
+    seconds: float
+
+
+def prove(backup: Backup, *, jobs: int = 2, run_id: str = "", note: Note = lambda event, **facts: None) -> Proof:
+    """Hash every file, restore into a private server, compare schema and content with the manifest; store the answer.
+
+    A no is stored too, so that a backup which was proven once does not stay so. Raises `Unavailable` when the backup
+    could not be tried here, which says nothing about it.
+    """
+    note("proof.begin", id=backup.id)
+    started = time.monotonic()
+    rows, restored = _try(backup, jobs)
+    proof = _answer(backup, rows, restored, round(time.monotonic() - started, 3))
+    if backup.manifest:
+        when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        facts = {"backup": backup.id, "manifest": backup.seal, "when": when, "run": run_id, "seconds": proof.seconds}
+        # Written outside the folder and moved in: left there by a killed process, it would be a file too many.
+        via = backup.path.with_name(f"{backup.id}.proof{stores.PARTIAL}")
+        stores.write(backup.path / stores.PROOF, proof.as_dict() | facts | {"restored": restored}, via=via)
+    note("proof.end", id=backup.id, ok=proof.ok)
+    return proof
+
+
+def _try(backup: Backup, jobs: int) -> tuple[Rows, dict[str, Any]]:
+    """What differs, and what it was restored into."""
+    try:
+        with restoring.open_copy(backup, jobs=jobs) as copy:
+            found = list(_compare(backup, copy))
+            return found, {"version": copy.version, "seconds": round(copy.seconds, 3)}
+    except NotRestorable as error:
+        return list(error.rows), {}
+
+
+def _compare(backup: Backup, copy: Copy) -> Iterator[dict[str, Any]]:
+    """What of schema, revision and content is not as it was at the moment of the dump."""
+    facts = backup.manifest
+    before = Fingerprint.from_dict(facts["fingerprint"])
+    with copy.connect() as connection:
+        schema = catalog.snapshot(connection)
+        if schema.digest != facts["catalogue"]:
+            then = Catalog.from_dict(json.loads((backup.path / CATALOGUE).read_text()))
+            yield _row("schema", "not as it was")
+            yield from (_row(r["object"], f"{r['chain']} → {r['live']}") for r in drift.compare(schema, then).rows)
+        if list(catalog.heads(connection)) != facts["revision"]:
+            yield _row(catalog.VERSION_TABLE, f"not {', '.join(facts['revision'])}")
+        if facts["dialect"] == "sqlite":
+            said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().first()
+            yield from [_row(DATABASE, said)] if said != "ok" else []
+        if fingerprint.take(connection) != before:
+            yield _row("data", "not as it was")
+            found = fingerprint.compare(before, connection).rows
+            yield from (_row(row["table"], row["differs"]) for row in found if row["differs"])
+
+
+def _answer(backup: Backup, rows: Rows, restored: Mapping[str, Any], seconds: float) -> Proof:
+    seal = str(backup.manifest.get("seal", ""))
+    if rows:
+        first = f"{rows[0]['object']} {rows[0]['differs']}"
+        return Proof(
+            headline=f"backup {backup.id} is not proven: {count(len(rows), 'difference')}, first: {first}",
+            ok=False,
+            rows=tuple(rows),
+            remedy="use another backup, or make a new one: afdb run backup",
+            backup=backup.id,
+            manifest=seal,
+            seconds=seconds,
+        )
+    where = f"PostgreSQL {restored['version']}" if backup.manifest["dialect"] == "postgresql" else "a copy"
+    head = f"backup {backup.id} is proven: restored into {where}, schema and every value equal"
+    return Proof(headline=f"{head} ({seconds:.1f} s)", backup=backup.id, manifest=seal, seconds=seconds)
+
+
+def _row(what: str, differs: Any) -> dict[str, Any]:
+    return {"object": what, "differs": str(differs)}

@@ -1,0 +1,166 @@
+"""A backup restored where nobody else is: to prove it, and to rehearse on it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import embedded_postgres, targets
+from afdb_helpers.backup import client
+from afdb_helpers.backup import store as stores
+from afdb_helpers.backup.dumping import DATABASE, DUMP
+from afdb_helpers.backup.store import Backup
+from afdb_helpers.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812
+    from sqlalchemy import Connection
+
+    from afdb_helpers.embedded_postgres import Server
+
+_OURS = re.compile("No space left|could not write|server closed the connection|Connection refused|signal")
+
+
+class NotRestorable(Refused):
+    """The backup itself is at fault: files are not as the manifest says, or a statement of the dump fails."""
+
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A restored backup, for as long as it is open. `url` is for the role that made the backup; it holds no secret."""
+
+    url: str
+    version: str
+    seconds: float
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A read-only connection to the copy."""
+        with targets.parse("copy", self.url, {}).connect() as connection:
+            yield connection
+
+
+@contextlib.contextmanager
+def open_copy(backup: Backup, *, jobs: int = 2) -> Iterator[Copy]:
+    """The backup restored into a private server (SQLite: a temporary file), gone when the block ends.
+
+    Every file is hashed first. Raises `NotRestorable` (a `Refused`) when one is not as the manifest says or the dump
+    does not restore; `Unavailable` when it cannot be tried on this machine, which says nothing about the backup.
+    """
+    wrong = stores.differences(backup)
+    if wrong:
+        raise _not_restorable(backup, wrong)
+    opener = _sqlite if backup.manifest["dialect"] == "sqlite" else _postgresql
+    with opener(backup, jobs) as copy:
+        yield copy
+
+
+def _not_restorable(backup: Backup, rows: list[dict[str, Any]]) -> NotRestorable:
+    first = f"{rows[0]['object']}: {rows[0]['differs']}"
+    do = "use another backup: afdb run backup makes one"
+    error = NotRestorable(f"backup {backup.id} cannot be restored", why=first, do=do)
+    error.rows = tuple(rows)
+    return error
+
+
+@contextlib.contextmanager
+def _sqlite(backup: Backup, jobs: int) -> Iterator[Copy]:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="afdb-") as folder:
+        shutil.copyfile(backup.path / DATABASE, Path(folder, DATABASE))
+        url = f"sqlite:///{folder}/{DATABASE}"
+        yield Copy(url, backup.manifest["server"]["version"], time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _postgresql(backup: Backup, jobs: int) -> Iterator[Copy]:
+    started = time.monotonic()
+    with embedded_postgres.start(_version(backup)) as server:
+        url = _restore(backup, server, jobs)
+        yield Copy(url, str(server.version), time.monotonic() - started)
+
+
+def _version(backup: Backup) -> int:
+    """The client's major or the oldest newer one: an older server may not understand what that client wrote."""
+    needed, have = backup.manifest["client"]["major"], embedded_postgres.available()
+    fitting = [version for version in have if version >= needed]
+    if fitting:
+        return min(fitting)
+    raise Unavailable(
+        f"backup {backup.id} cannot be restored on this machine",
+        why=f"it needs a private PostgreSQL {needed} or newer; found: {', '.join(map(str, have)) or 'none'}",
+        do=f"pip install 'afdb-helpers[demo]' for 16 and 18, or apt-get install postgresql-{needed}",
+    )
+
+
+def _restore(backup: Backup, server: Server, jobs: int) -> str:
+    """Restore into an empty database of the same name, as superuser; the URL for the role that made the backup."""
+    import psycopg2
+    from sqlalchemy import make_url
+
+    facts = backup.manifest
+    name = facts["identity"]["database"]
+    url = server.url(name) if name in server.databases() else server.create_database(name)
+    with contextlib.closing(psycopg2.connect(host=str(server.socket), user="postgres", dbname=name)) as session:
+        session.autocommit = True
+        _require_extensions(session.cursor(), facts)
+        _create_roles(session.cursor(), facts["roles"])
+        _set_up(session.cursor(), facts)
+    tools = client.find(max(server.version, facts["client"]["major"]))
+    arguments = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", str(backup.path / DUMP)]
+    with client.running(tools.program("pg_restore"), arguments, targets.parse("copy", url, {})) as run:
+        try:
+            run.finish()
+        except Unavailable as error:
+            if _OURS.search(str(error)):
+                raise
+            raise _not_restorable(backup, [{"object": DUMP, "differs": error.why}]) from None
+    return make_url(url).set(username=facts["server"]["role"]).render_as_string(hide_password=False)
+
+
+def _require_extensions(cursor: Cursor, facts: Mapping[str, Any]) -> None:
+    cursor.execute("SELECT name FROM pg_available_extensions")
+    lacking = sorted({extension["name"] for extension in facts["extensions"]} - {row[0] for row in cursor.fetchall()})
+    if lacking:
+        raise Unavailable(
+            f"backup {facts['id']} cannot be restored on this machine",
+            why=f"the private PostgreSQL does not have the extension {', '.join(lacking)}",
+            do="restore it on a machine whose PostgreSQL has the extension",
+        )
+
+
+def _create_roles(cursor: Cursor, roles: list[dict[str, Any]]) -> None:
+    """The roles that owners and grants name, without passwords. The private server's own superuser stays what it is."""
+    from psycopg2 import sql
+
+    cursor.execute("SELECT current_user")
+    here = cursor.fetchone()
+    missing = [role for role in roles if (role["name"],) != here]
+    attributes = ("superuser", "inherit", "createrole", "createdb", "replication", "bypassrls")
+    for role in missing:
+        words = " ".join(f"{'' if role[name] else 'NO'}{name.upper()}" for name in attributes)
+        cursor.execute(sql.SQL(f"CREATE ROLE {{}} LOGIN {words}").format(sql.Identifier(role["name"])))
+    for role in missing:
+        for group in role["member_of"]:
+            cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(role["name"])))
+
+
+def _set_up(cursor: Cursor, facts: Mapping[str, Any]) -> None:
+    """What a dump of a database's content leaves out: its owner, and where unqualified names are looked up."""
+    from psycopg2 import sql
+
+    name, owner = sql.Identifier(facts["identity"]["database"]), sql.Identifier(facts["database"]["owner"])
+    cursor.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, owner))
+    path = facts["snapshot"]["search_path"]
+    if path:
+        names = sql.SQL(", ").join(map(sql.Identifier, path))
+        cursor.execute(sql.SQL("ALTER DATABASE {} SET search_path = {}").format(name, names))
