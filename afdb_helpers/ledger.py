@@ -1,0 +1,155 @@
+"""A chain of entries, one JSON line each: gapless numbers, each entry holding the hash of the line before it.
+
+A line cut short by a crash was never acknowledged: readers pass over it, the next append cuts it off and says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from afdb_helpers.errors import Unavailable
+from afdb_helpers.report import Report
+
+FIRST = "0" * 64
+_BLOCK = 65536
+
+
+def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Add an entry and return it with its `seq`, `at` (UTC) and `prev`; it is on the disk when this returns.
+
+    Processes and threads may append at the same time: the file is locked meanwhile. Where the disk refuses, the
+    file is left as it was and the OSError goes on to the caller.
+    """
+    with _locked(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        last, torn = _tail(file, size)
+        try:
+            if torn:
+                file.truncate(size - len(torn))
+                lost = {"event": "ledger.recovered", "torn_bytes": len(torn), "torn_sha256": _sha256(torn)}
+                last, _ = _write(file, lost, last)
+            _, written = _write(file, entry, last)
+        except OSError:
+            with suppress(OSError):
+                file.truncate(size - len(torn))
+            raise
+    return written
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Every acknowledged entry in order. Raises `Unavailable` where the file is missing or a line is not an entry."""
+    entries = []
+    for number, line in enumerate(_lines(path), 1):
+        entry = _entry(line)
+        if entry is None:
+            raise Unavailable(
+                f"{path.name}: line {number} is not an entry",
+                why="it is not a JSON object, so the file was damaged or edited by hand",
+                do=f"restore {path} from its copy; `afdb records show` checks it",
+            )
+        entries.append(entry)
+    return entries
+
+
+def check(path: Path) -> Report:
+    """Whether the chain holds; a broken one names its first broken line."""
+    previous, count = FIRST, 0
+    for number, line in enumerate(_lines(path), 1):
+        entry = _entry(line)
+        if entry is None:
+            return _broken(path, number, "it is not a JSON object")
+        if entry.get("seq") != number:
+            return _broken(path, number, f"its number is {entry.get('seq')}, not {number}: an entry was added or lost")
+        if entry.get("prev") != previous:
+            return _broken(path, number, "it does not hold the hash of the line before it: that line was changed")
+        previous, count = _sha256(line), number
+    return Report(
+        headline=f"{path.name}: {count} entries, the chain holds", rows=({"entries": count, "head": previous},)
+    )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Any]:
+    new = not path.exists()
+    with path.open("ab+", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if new:
+            _sync_folder(path.parent)
+        yield file
+
+
+def _tail(file: Any, size: int) -> tuple[bytes, bytes]:
+    """The last whole line (empty where there is none) and what a crash left behind it."""
+    tail, start = b"", size
+    while start and tail.count(b"\n") < 2:
+        step = min(_BLOCK, start)
+        start -= step
+        file.seek(start)
+        tail = file.read(step) + tail
+    whole, newline, torn = tail.rpartition(b"\n")
+    return (whole.rpartition(b"\n")[2] if newline else b""), torn
+
+
+def _write(file: Any, entry: Mapping[str, Any], last: bytes) -> tuple[bytes, dict[str, Any]]:
+    previous = _entry(last) if last else {"seq": 0}
+    if previous is None or not isinstance(previous.get("seq"), int):
+        raise Unavailable(
+            f"{Path(file.name).name}: its last line is not an entry",
+            why="nothing can be chained to it, so the file was damaged or edited by hand",
+            do=f"restore {file.name} from its copy before anything else is run",
+        )
+    own = {"seq": previous["seq"] + 1, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
+    written = own | dict(entry) | own | {"prev": _sha256(last) if last else FIRST}
+    line = json.dumps(written, ensure_ascii=False, allow_nan=False, default=str).encode()
+    data = line + b"\n"
+    while data:
+        data = data[file.write(data) :]
+    os.fsync(file.fileno())
+    return line, json.loads(line)
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            f"{path.name} cannot be read", why=error.strerror or str(error), do=f"check that {path} is there"
+        ) from None
+    return data.split(b"\n")[:-1]
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _broken(path: Path, number: int, why: str) -> Report:
+    return Report(
+        headline=f"{path.name}: line {number} is broken: {why}",
+        ok=False,
+        rows=({"file": str(path), "line": number, "why": why},),
+        remedy=f"compare {path.name} with its copy",
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
