@@ -24,12 +24,16 @@ _NAMED = re.compile(r"^(?:(?P<name>[A-Z][A-Z0-9_]*)_)?DATABASE_URL$")
 
 @dataclass(frozen=True)
 class Target:
-    """A database by name. `label` says where it is without a secret; the URL itself has no repr."""
+    """A database by name. `label` says where it is without a secret; the URL itself has no repr.
+
+    `remote`: a PostgreSQL on another machine. `protected`: writing needs evidence and an approval.
+    """
 
     name: str
     dialect: str
     label: str
     protected: bool
+    remote: bool
     database: str
     _url: URL = field(repr=False)
 
@@ -146,7 +150,7 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
     remote = dialect == "postgresql" and not all(map(_is_local, _hosts(parsed)))
     protected = name == "production" or name in _listed(settings, "AFDB_PROTECTED")
     protected = protected or (remote and name not in _listed(settings, "AFDB_UNPROTECTED"))
-    return Target(name, dialect, _label(parsed), protected, parsed.database or "", parsed)
+    return Target(name, dialect, _label(parsed), protected, remote, parsed.database or "", parsed)
 
 
 def cannot_look(target: Target, error: Exception) -> AfdbError:

@@ -21,5 +21,6 @@ make --silent .venv/.ready
 case "$command" in
   history) exec .venv/bin/afdb history "$@" ;;
   current) [[ " $* " == *" --target "* ]] || set -- --target production "$@"; exec .venv/bin/afdb current "$@" ;;
-  *) exec .venv/bin/afdb production "$command" "$@" ;;
+  upgrade) exec .venv/bin/afdb migrate "$@" ;;
+  downgrade) exec .venv/bin/afdb migrate --down "$@" ;;
 esac

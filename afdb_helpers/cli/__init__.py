@@ -11,13 +11,14 @@ from afdb_helpers.errors import AfdbError
 SECTIONS = {
     "See it": ("demo", "lab"),
     "Runbooks and records": ("run", "runbooks", "records"),
-    "The chain on a target": ("current", "history", "plan", "upgrade", "downgrade", "create"),
+    "The chain on a target": ("current", "history", "plan", "migrate", "upgrade", "downgrade", "create"),
 }
 _HOME = {
     **dict.fromkeys(("demo", "lab"), "demo"),
     **dict.fromkeys(("run", "runbooks"), "run"),
     "records": "records",
     **dict.fromkeys(SECTIONS["The chain on a target"], "chain"),
+    "migrate": "migration",
 }
 
 
@@ -50,6 +51,7 @@ _SHORT = {
     "current": "The revision a target is stamped with.",
     "history": "The chain of revisions, newest first.",
     "plan": "What a migration of a target would do, and its digest.",
+    "migrate": "Show the plan, ask, run the migration runbook.",
     "upgrade": "Take an unprotected target up the chain.",
     "downgrade": "Take an unprotected target down the chain.",
     "create": "Write a new revision from the models (local databases only).",

@@ -1,0 +1,30 @@
+"""`afdb demo` and `afdb lab`: the database to play with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from afdb_helpers.cli.show import say
+
+
+@click.command()
+def demo() -> None:
+    """A 001 database discovered, backed up, rehearsed, migrated, verified, priced: six runs, six records."""
+    from afdb_helpers import demo as play
+
+    result = play.run(say=lambda line: click.echo(line, err=True))
+    say(result)
+    result.raise_unless_ok()
+
+
+@click.command()
+@click.option("--new", is_flag=True, help="Make the demo database anew, at revision 001.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the browser.")
+@click.option("--port", default=8888, show_default=True, help="The port to listen on, on this machine only.")
+def lab(new: bool, browser: bool, port: int) -> None:
+    """JupyterLab with the runbooks, on the demo database; Ctrl-C ends both."""
+    from afdb_helpers import demo as play
+
+    play.lab(Path.cwd(), new=new, browser=browser, port=port)
