@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from afdb_helpers import embedded_postgres, revisions
 from afdb_helpers.embedded_postgres import Server
-from afdb_helpers.errors import Incomplete
-from afdb_helpers.report import Report
+from afdb_helpers.errors import ConfigError, Incomplete
+from afdb_helpers.report import Report, count
+
+if TYPE_CHECKING:
+    from afdb_helpers.runbook import RunResult
 
 DATABASE = "agent_factory"
 RUNS = ("discovery", "backup", "rehearsal", "migration", "verification", "cost_comparison")
@@ -54,3 +62,44 @@ def run(say: Callable[[str], None] = print) -> Report:
     finally:
         running.stop()
     return summary(results)
+
+
+def summary(results: list[RunResult]) -> Report:
+    """One row a run, and where to read on; not ok unless all six succeeded."""
+    rows = [
+        {"runbook": r.runbook, "outcome": r.outcome.replace("_", " "), "seconds": round(r.seconds, 1), "result": r.said}
+        for r in results
+    ]
+    ok = len(results) == len(RUNS) and all(r.ok for r in results)
+    page = results[-1].folder.parent / "index.html"
+    failed = "" if ok else f", {sum(r.ok for r in results)} well"
+    took = sum(r.seconds for r in results)
+    return Report(
+        headline=f"{count(len(results), 'run')}{failed} in {took:.0f} s", ok=ok, rows=tuple(rows), remedy=f"open {page}"
+    )
+
+
+def lab(folder: Path, *, new: bool = False, browser: bool = True, port: int = 8888) -> None:
+    """JupyterLab on the runbooks, with the demo database as the target `default`; both end with Ctrl-C."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ConfigError(
+            "JupyterLab is not installed", why="it comes with an extra", do="pip install 'afdb-helpers[lab]'"
+        )
+    running = server(folder)
+    try:
+        kept = DATABASE in running.databases() and not new
+        url = running.url(DATABASE) if kept else create(running)
+        options = [
+            "--ServerApp.ip=127.0.0.1",
+            f"--port={port}",
+            "--LabApp.default_url=/lab/tree/runbooks/01_discovery.ipynb",
+        ]
+        if not browser:
+            options.append("--no-browser")
+        if os.geteuid() == 0:
+            options.append("--allow-root")
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        with contextlib.suppress(KeyboardInterrupt):
+            subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": url}, check=False)
+    finally:
+        running.stop()
