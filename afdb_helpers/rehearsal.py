@@ -9,15 +9,19 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import backup as backups
-from afdb_helpers import catalog, fingerprint, revisions
+from afdb_helpers import catalog, fingerprint, migration_plan, revisions
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Event, Graph, Outcome, Project, Session
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 BLOCKS = {
     "AccessExclusiveLock": "reads and writes",
@@ -40,6 +44,8 @@ class Rehearsal(Report):
     """
 
     backup: str
+    schema: str
+    revision: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     seconds: float
@@ -52,7 +58,7 @@ class Rehearsal(Report):
         return [statement["sql"] for statement in self.statements if statement["changes"]]
 
     def as_dict(self) -> dict[str, Any]:
-        names = ("backup", "before", "after", "seconds", "statements")
+        names = ("backup", "schema", "revision", "before", "after", "seconds", "statements")
         return {**super().as_dict(), **{name: getattr(self, name) for name in names}}
 
 
@@ -74,15 +80,46 @@ def rehearse(
     wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
     with backups.open_copy(backup, jobs=jobs) as copy:
         note("rehearsal.begin", backup=backup.id, revision=wanted, server=copy.version)
-        before, known = _start(copy)
+        before, watch = _start(copy)
         steps = graph.between(before, wanted)
-        watch = _Watch(copy, known)
-        outcome, seconds = _upgrade(copy, project, wanted, watch) if steps else (None, 0.0)
+        outcome, seconds = _upgrade(copy, project, wanted, watch) if steps else (Outcome([], ""), 0.0)
         after, data = _result(copy, backup, dataclasses.replace(graph, revisions=steps))
-    statements = tuple(map(_statement, outcome.statements)) if outcome else ()
+    statements = tuple(map(_statement, outcome.statements))
     wrong = _wrong(outcome, statements, after, wanted)
     note("rehearsal.end", ok=not wrong and data.ok, seconds=seconds)
-    return _rehearsal(backup, before, after, seconds, statements, watch.report(), data, wrong)
+    locks = watch.report()
+    return Rehearsal(
+        headline=f"rehearsal on {backup.id}: {wrong or _said(before, after, seconds, statements, data)}",
+        ok=not wrong and data.ok,
+        rows=tuple(_row(statement) for statement in statements if statement["changes"]),
+        remedy="mend the revision, then rehearse again" if wrong else data.remedy,
+        parts=(locks, data) if statements else (),
+        backup=backup.id,
+        schema=backup.manifest["catalogue"],
+        revision=wanted,
+        before=before,
+        after=after,
+        seconds=seconds,
+        statements=statements,
+        locks=locks,
+    )
+
+
+def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> MigrationPlan:
+    """The migration plan with the rehearsed SQL, for the database behind `connection`. Only looks.
+
+    Raises `Refused` when the rehearsal did not go well, or the database is not as it was in the backup: its SQL would
+    then be that of another migration.
+    """
+    sql = rehearsed.raise_unless_ok().sql
+    made = migration_plan.make(connection, project.graph(), rehearsed.revision, sql=sql)
+    if (made.content["from"], made.content["schema"]) != (list(rehearsed.before), rehearsed.schema):
+        raise Refused(
+            f"the database is not as it was in backup {rehearsed.backup}",
+            why="its revision or its schema changed since, so the rehearsal was of another migration",
+            do="afdb run backup --target NAME, then rehearse again",
+        )
+    return made
 
 
 def _insist_on_proof(backup: Backup) -> None:
@@ -94,12 +131,13 @@ def _insist_on_proof(backup: Backup) -> None:
         )
 
 
-def _start(copy: Copy) -> tuple[tuple[str, ...], set[str]]:
-    """The stamped revisions, and the relations there are: a lock on one that the migration makes is in nobody's way."""
+def _start(copy: Copy) -> tuple[tuple[str, ...], _Watch]:
+    """The stamped revisions; and a watch that knows the relations there are."""
     with copy.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            return catalog.heads(connection), set()
-        return catalog.heads(connection), set(connection.exec_driver_sql(catalog.question("relations")).scalars())
+        known: set[str] = set()
+        if connection.dialect.name == "postgresql":
+            known = set(connection.exec_driver_sql(catalog.question("relations")).scalars())
+        return catalog.heads(connection), _Watch(copy, known)
 
 
 def _upgrade(copy: Copy, project: Project, wanted: str, watch: _Watch) -> tuple[Outcome, float]:
@@ -118,7 +156,10 @@ def _result(copy: Copy, backup: Backup, applied: Graph) -> tuple[tuple[str, ...]
 
 
 class _Watch:
-    """Sees each event of the child: times the locks, and lets nothing be committed where nobody stands on the copy."""
+    """Sees each event of the child: times the locks, and lets nothing be committed where nobody stands on the copy.
+
+    `known`: the relations before; a lock on one that the migration makes is in nobody's way.
+    """
 
     def __init__(self, copy: Copy, known: set[str]) -> None:
         self.copy, self.known = copy, known
@@ -172,9 +213,9 @@ def _statement(seen: Statement) -> Statement:
             "locks": locks, "changes": changes}  # fmt: skip
 
 
-def _wrong(outcome: Outcome | None, statements: tuple[Statement, ...], after: tuple[str, ...], wanted: str) -> str:
+def _wrong(outcome: Outcome, statements: tuple[Statement, ...], after: tuple[str, ...], wanted: str) -> str:
     """Why the migration did not go well, or nothing. A database's message is cut where it may go on to quote values."""
-    if outcome and outcome.error:
+    if outcome.error:
         said = f"{outcome.error['kind']}: {outcome.error['message'].strip().splitlines()[0]}"
         open_ = [statement for statement in statements if statement["seconds"] is None]
         where = f"at statement {open_[-1]['n']}, {_short(open_[-1]['sql'])!r}: " if open_ else ""
@@ -184,37 +225,14 @@ def _wrong(outcome: Outcome | None, statements: tuple[Statement, ...], after: tu
     return ""
 
 
-def _rehearsal(
-    backup: Backup,
-    before: tuple[str, ...],
-    after: tuple[str, ...],
-    seconds: float,
-    statements: tuple[Statement, ...],
-    locks: Report,
-    data: Report,
-    wrong: str,
-) -> Rehearsal:
+def _said(
+    before: tuple[str, ...], after: tuple[str, ...], seconds: float, statements: tuple[Statement, ...], data: Report
+) -> str:
     start, end = (", ".join(heads) or "nothing stamped" for heads in (before, after))
-    changing = [statement for statement in statements if statement["changes"]]
-    done = (
-        f"{start} → {end} in {seconds:.1f} s, {count(len(changing), 'statement')}"
-        if statements
-        else f"at {end} already"
-    )
-    verdict = wrong or f"{done}; {data.headline}"
-    return Rehearsal(
-        headline=f"rehearsal on {backup.id}: {verdict}",
-        ok=not wrong and data.ok,
-        rows=tuple(map(_row, changing)),
-        remedy="mend the revision, then rehearse again" if wrong else data.remedy,
-        parts=(locks, data) if statements else (),
-        backup=backup.id,
-        before=before,
-        after=after,
-        seconds=seconds,
-        statements=statements,
-        locks=locks,
-    )
+    if not statements:
+        return f"at {end} already, nothing to do"
+    changing = count(sum(statement["changes"] for statement in statements), "statement")
+    return f"{start} → {end} in {seconds:.1f} s, {changing}; {data.headline}"
 
 
 def _row(statement: Statement) -> dict[str, Any]:
