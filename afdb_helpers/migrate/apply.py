@@ -76,17 +76,21 @@ class _Journal:
     """Notes the child's statements: stored before a commit and before a statement outside a transaction goes ahead."""
 
     def __init__(self, note: Note) -> None:
-        self.note, self.waiting = note, []  # type: tuple[Note, list[Event]]
+        self.note = note
+        self.waiting: list[Event] = []
+        self.changing: set[int] = set()
 
     def __call__(self, event: Event) -> None:
-        self.waiting.append(event)
+        if event["event"] == "statement" and revisions.changes(event["sql"]):
+            self.changing.add(event["n"])
+        if event.get("n", 0) in self.changing or event["event"] in ("commit", "rollback", "error"):
+            self.waiting.append({key: value for key, value in event.items() if key != "confirm"})
         if event.get("confirm"):
             self.flush()
 
     def flush(self) -> None:
-        statements = [e for e in self.waiting if e["event"] != "statement" or revisions.changes(e["sql"])]
-        if statements:
-            self.note("statements", events=[{k: v for k, v in e.items() if k != "confirm"} for e in statements])
+        if self.waiting:
+            self.note("statements", events=self.waiting)
         self.waiting = []
 
 
