@@ -1,0 +1,55 @@
+"""What revisions call to change tables. It changes the target.
+
+Each step looks at what is there first, so that a run that died is gone on with, and a second run changes nothing.
+
+    change          a revision as data: the tables it ends at, and how they come from the ones before
+    catalogue       what is there
+    differences     how that differs from what is declared
+    preflight, loss what is refused before anything changes, upwards and downwards
+    steps           tables, columns, defaults, keys, indexes, names
+    rekey           a text key that becomes a number, and back
+    triggers        a table's own triggers, silent meanwhile
+    sqlite          what SQLite needs instead: rebuilds, real transactions, proof that no row was lost
+"""
+
+from __future__ import annotations
+
+from afdb_helpers.online.arrival import finish, missing
+from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.loss import refuse_loss
+from afdb_helpers.online.preflight import refuse_unless_possible
+from afdb_helpers.online.rekey import integer_key, text_key
+from afdb_helpers.online.steps import (
+    add_columns,
+    adopt_copy,
+    create_indexes,
+    create_table,
+    drop_columns,
+    drop_indexes,
+    drop_table,
+    rename_columns,
+    settle_columns,
+    standard_names,
+)
+
+__all__ = [
+    "Change",
+    "Here",
+    "add_columns",
+    "adopt_copy",
+    "begin",
+    "create_indexes",
+    "create_table",
+    "drop_columns",
+    "drop_indexes",
+    "drop_table",
+    "finish",
+    "integer_key",
+    "missing",
+    "refuse_loss",
+    "refuse_unless_possible",
+    "rename_columns",
+    "settle_columns",
+    "standard_names",
+    "text_key",
+]

@@ -1,0 +1,28 @@
+"""Whether a revision has arrived where it says. Only reads."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from afdb_helpers.errors import Incomplete
+from afdb_helpers.online.catalogue import look
+from afdb_helpers.online.change import Change, Here
+from afdb_helpers.online.differences import deviating, lacking
+
+
+def missing(connection: sa.Connection, change: Change) -> list[str]:
+    """What the revision brings and the database lacks, by name; empty where it is finished."""
+    return lacking(look(connection, change.tables.tables), change.tables, connection.dialect)
+
+
+def finish(here: Here, declared: sa.MetaData) -> None:
+    """Look again, and do not believe the steps: raise `Incomplete` unless everything stands as declared."""
+    if here.connection is None:
+        return
+    wrong = deviating(look(here.connection, declared.tables), declared, here.connection.dialect)
+    if wrong:
+        raise Incomplete(
+            "the revision did not arrive at the schema it declares; its transaction was rolled back",
+            why="; ".join(wrong),
+            do="report this as a bug with the output of `afdb run discovery`",
+        )

@@ -1,0 +1,169 @@
+"""What would make a revision fail or lose something, found before it changes anything. Only reads.
+
+A problem names the table and gives counts, never values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from afdb_helpers.errors import Refused
+from afdb_helpers.online import rekey
+from afdb_helpers.online.catalogue import Live, ask, kind
+from afdb_helpers.online.change import Here
+from afdb_helpers.online.differences import lacking_columns, lacking_foreign_keys, lacking_indexes, wrongly_nullable
+from afdb_helpers.online.steps import is_renameable
+
+_KINDS = {"p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table",
+          "S": "a sequence", "c": "a composite type", "i": "an index", "view": "a view"}  # fmt: skip
+
+
+def refuse_unless_possible(here: Here, *, copies: Mapping[str, tuple[str, list[str]]] | None = None) -> None:
+    """Refuse with every problem found. `copies`: left-over table → (the table it copies, columns copied unchanged)."""
+    if here.connection is None:
+        return
+    found = [problem for look in (_shapes, _keys) for problem in look(here)]
+    found = found or [problem for look in (_counts, _numbers) for problem in look(here)]
+    found += _copies(here, copies or {})
+    if found:
+        raise Refused(
+            "the revision cannot be applied to this database; nothing was changed",
+            why="\n       ".join(found),
+            do="mend what is named, then run the same command again",
+        )
+
+
+def _shapes(here: Here) -> Iterator[str]:
+    """Tables that are no tables, columns of another kind, columns there under both names."""
+    assert here.connection is not None
+    if here.postgresql:
+        rows = ask(here.connection, "relation_kinds", names=list(here.change.tables.tables))
+    else:
+        rows = [(name, "view") for name in sa.inspect(here.connection).get_view_names()]
+    for name, found in rows:
+        if name in here.change.tables.tables and found != "r":
+            yield f"{name} is {_KINDS.get(found, 'no table')}, and the revision is made for a table"
+    for table in here.change.tables.sorted_tables:
+        if live := here.tables.get(table.name):
+            yield from _columns(here, live, table)
+
+
+def _columns(here: Here, live: Live, table: sa.Table) -> Iterator[str]:
+    old = {new: old for old, new in here.change.renamed(table.name).items()}
+    key = here.change.key(table.name) or {}
+    for column in table.columns:
+        before = old.get(column.name)
+        if before in live.columns and before not in table.c and column.name in live.columns:
+            yield f"{table.name} has both {before} and {column.name}, which are one column"
+        if column.name == key.get("column") and column.name in live.columns and key["kept"] not in live.columns:
+            wanted = {kind(column.type, here.dialect), kind(sa.String(), here.dialect)}  # the number, or the old text
+        else:
+            wanted = {kind(column.type, here.dialect)}
+        there = live.columns.get(column.name, live.columns.get(before or ""))
+        if there is not None and kind(there.type, here.dialect) not in wanted and not _is_key(key, there.name, column):
+            yield f"{table.name}.{there.name} is {there.type!s}, and {column.type!s} is expected: not the platform's"
+        if there is not None and there.made:
+            yield f"{table.name}.{there.name} is a column that is {there.made}, which the platform's is not"
+
+
+def _is_key(key: Mapping[str, str], there: str, column: sa.Column[Any]) -> bool:
+    """Whether this is the number key, which stands where an older revision had the text that is now kept elsewhere."""
+    return there == key.get("column") and column.name == key["kept"]
+
+
+def _keys(here: Here) -> Iterator[str]:
+    """What would be in the way of a new key, a new index or a new sequence."""
+    assert here.connection is not None
+    for table in here.change.tables.sorted_tables:
+        live, key = here.tables.get(table.name), here.change.key(table.name)
+        for index in lacking_indexes(live, table) if live else ():
+            there = live.indexes.get(str(index.name)) if live else None
+            if there is not None and (there.columns, there.unique) != (tuple(index.columns.keys()), index.unique):
+                yield f"index {index.name} of {table.name} is there and is another one than declared"
+        if live and key and here.postgresql and live.key != (key["column"],):
+            for name, other in ask(here.connection, "incoming_foreign_keys", table=table.name):
+                yield f"foreign key {name} of {other} refers to {table.name}, whose key is to become a number"
+    if here.postgresql:
+        names = {str(index.name): table.name for table in here.change.tables.sorted_tables for index in table.indexes}
+        for index_name, owner in ask(here.connection, "index_owners", names=list(names)):
+            if owner not in (names[index_name], *(set(here.tables) - set(here.change.tables.tables))):
+                yield f"the name {index_name} is taken by an index of {owner}"
+
+
+def _counts(here: Here) -> Iterator[str]:
+    """Rows that a NOT NULL, a unique index or a foreign key would refuse."""
+    for table in here.change.tables.sorted_tables:
+        live = here.tables.get(table.name)
+        if live is None:
+            continue
+        now = _now(here, live, table)
+        own = sa.table(live.name, *(sa.column(name) for name in live.columns))
+        for name in wrongly_nullable(live, table):
+            if n := _count(here, sa.select(sa.func.count()).select_from(own).where(own.c[name].is_(None))):
+                yield f"{table.name}.{name} is NULL in {n} rows and is to be NOT NULL"
+        for column in lacking_columns(live, table):
+            needed = column.name not in now and not column.nullable and column.server_default is None
+            if needed and not here.change.key(table.name) and _count(here, sa.select(sa.func.count()).select_from(own)):
+                yield f"{table.name} has rows and lacks {column.name}, which cannot be empty"
+        for index in (i for i in lacking_indexes(live, table) if i.unique and set(i.columns.keys()) <= set(now)):
+            yield from _duplicates(here, own, [now[c.name] for c in index.columns], str(index.name))
+        for column_name, referred, target in lacking_foreign_keys(live, table):
+            yield from _orphans(here, own, column_name, referred, target)
+
+
+def _duplicates(here: Here, own: sa.TableClause, columns: list[str], index: str) -> Iterator[str]:
+    keys = [own.c[name] for name in columns]
+    found = sa.select(sa.func.count().label("n")).select_from(own).where(*(k.is_not(None) for k in keys))
+    twice = found.group_by(*keys).having(sa.func.count() > 1).subquery()
+    assert here.connection is not None
+    values, rows = here.connection.execute(sa.select(sa.func.count(), sa.func.sum(twice.c.n))).one()
+    if values:
+        yield f"{own.name}.{', '.join(columns)}: {values} duplicated values in {rows} rows, and {index} is to be unique"
+
+
+def _orphans(here: Here, own: sa.TableClause, column: str, referred: str, target: str) -> Iterator[str]:
+    value = own.c[column]
+    orphans = sa.select(sa.func.count()).select_from(own).where(value.is_not(None))
+    if referred in here.tables:
+        other = sa.table(referred, sa.column(target)).alias("other")
+        orphans = orphans.where(~sa.exists().where(other.c[target] == value))
+    if n := _count(here, orphans):
+        yield f"{own.name}.{column} refers to rows of {referred} that are not there, in {n} rows"
+
+
+def _numbers(here: Here) -> Iterator[str]:
+    """More rows than a number key can count."""
+    for name, live in here.tables.items():
+        if here.change.tables.tables.get(name) is not None and here.change.key(name):
+            rows = _count(here, sa.select(sa.func.count()).select_from(sa.table(live.name)))
+            if rows > rekey.LARGEST:
+                yield f"{name} has {rows} rows, and its key, an integer, ends at {rekey.LARGEST}"
+
+
+def _copies(here: Here, copies: Mapping[str, tuple[str, list[str]]]) -> list[str]:
+    """Left-over copies with rows that the table does not have; dropping them would lose rows."""
+    found = []
+    for copy, (table, columns) in copies.items():
+        if copy in here.tables and table in here.tables:
+            both = [sa.select(*map(sa.column, columns)).select_from(sa.table(name)) for name in (copy, table)]
+            rows = _count(here, sa.select(sa.func.count()).select_from(sa.except_(*both).subquery()))
+            if rows:
+                found.append(f"{copy}, left by a dead run, has {rows} rows that {table} does not have")
+    return found
+
+
+def _now(here: Here, live: Live, table: sa.Table) -> dict[str, str]:
+    """Column as declared → its name at this moment, for those that are there."""
+    now = {name: name for name in live.columns}
+    for old, new in here.change.renamed(table.name).items():
+        if is_renameable(live, table, old, new, here.dialect):
+            now[new] = old
+    return now
+
+
+def _count(here: Here, query: sa.Select[Any]) -> int:
+    assert here.connection is not None
+    return int(here.connection.execute(query).scalar_one())

@@ -1,0 +1,140 @@
+"""SQLite: transactions that hold DDL too, the rebuild of a table, and the proof that no row was lost.
+
+A rebuild makes the table anew under another name, copies the rows, drops the old one and takes its name. Its indexes
+and triggers are made again from their own text. References to it from other tables and from views stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from afdb_helpers.errors import Refused
+from afdb_helpers.online.catalogue import Column, ForeignKey, Live
+from afdb_helpers.online.change import Here
+from afdb_helpers.online.statements import Statement
+
+TEMPORARY = "_alembic_tmp_"
+_NOT_CARRIED = re.compile(r"\b(COLLATE|STRICT|WITHOUT\s+ROWID|GENERATED|ON\s+CONFLICT|AUTOINCREMENT)\b", re.IGNORECASE)
+_CREATED = sa.text("SELECT name, sql FROM sqlite_master WHERE type = :type AND tbl_name = :table AND sql IS NOT NULL")
+
+Counts = dict[str, int]
+
+
+def transactional(engine: sa.Engine, begin: Callable[[], str]) -> None:
+    """Let SQLAlchemy begin transactions itself: Python's driver would commit before DDL. Foreign keys are not enforced,
+    since dropping a table that others refer to would delete or refuse their rows."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(session: Any, _record: Any) -> None:
+        session.isolation_level = None
+        session.execute("PRAGMA foreign_keys = OFF")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin())
+
+
+def rebuild(here: Here, live: Live, rows: Any = None) -> None:
+    """Make the table anew as `live` says. `rows` yields its columns in order; without it they are copied by name."""
+    attached = _attached(here, live)
+    made = _declared(live, f"{TEMPORARY}{live.name}")
+    columns = [name for name, column in live.columns.items() if column.made != "computed"]
+    if rows is None:
+        rows = sa.select(*(sa.column(name) for name in columns)).select_from(sa.table(live.name))
+    here.op.execute("PRAGMA legacy_alter_table = ON")
+    here.op.execute(sa.schema.CreateTable(made))
+    here.op.execute(made.insert().from_select(columns, rows))
+    here.op.drop_table(live.name)
+    here.op.rename_table(made.name, live.name)
+    here.op.execute("PRAGMA legacy_alter_table = OFF")
+    for statement in attached:
+        here.op.execute(statement)
+
+
+def sweep(connection: sa.Connection) -> list[str]:
+    """Clear what a dead rebuild left: drop its copy; where the table itself is gone already, give the copy its name."""
+    names = set(sa.inspect(connection).get_table_names())
+    swept = sorted(name for name in names if name.startswith(TEMPORARY))
+    for name in swept:
+        table = name.removeprefix(TEMPORARY)
+        if table in names:
+            connection.execute(Statement("DROP TABLE {}", name))
+        else:
+            connection.execute(Statement("ALTER TABLE {} RENAME TO {}", name, table))
+    return swept
+
+
+def counts(connection: sa.Connection) -> tuple[Counts, Counts]:
+    """Rows per table, and rows that point nowhere per pair of tables."""
+    rows = {
+        name: connection.execute(sa.select(sa.func.count()).select_from(sa.table(name))).scalar_one()
+        for name in sa.inspect(connection).get_table_names()
+    }
+    orphans: Counts = {}
+    for table, _, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        orphans[f"{table} → {parent}"] = orphans.get(f"{table} → {parent}", 0) + 1
+    return rows, orphans
+
+
+def refuse_loss(before: tuple[Counts, Counts], after: tuple[Counts, Counts], *, expected: set[str]) -> None:
+    """Refuse when a table has fewer rows than before, or more rows that point nowhere; `expected` may be gone."""
+    rows = {name: (n, after[0].get(name, 0)) for name, n in before[0].items() if name not in expected}
+    lost = [f"{name} had {old} rows and would have {new}" for name, (old, new) in rows.items() if new < old]
+    torn = [f"{n} rows of {pair} would point nowhere" for pair, n in after[1].items() if n > before[1].get(pair, 0)]
+    if lost or torn:
+        raise Refused(
+            "the revision would lose data; everything was rolled back",
+            why="; ".join(lost + torn),
+            do="mend the revision; the file is as it was",
+        )
+
+
+def _attached(here: Here, live: Live) -> list[Any]:
+    """What makes the table's indexes and triggers again, once it is there under its name."""
+    if here.connection is None:
+        table = sa.Table(live.name, sa.MetaData(), *(sa.Column(name, sa.String()) for name in live.columns))
+        return [
+            sa.schema.CreateIndex(sa.Index(name, *(table.c[str(c)] for c in index.columns), unique=index.unique))
+            for name, index in live.indexes.items()
+        ]
+    found = {
+        kind: dict(tuple(row) for row in here.connection.execute(_CREATED, {"type": kind, "table": live.name}))
+        for kind in ("table", "index", "trigger")
+    }
+    if special := _NOT_CARRIED.search(next(iter(found["table"].values()), "")):
+        raise Refused(
+            f"table {live.name} cannot be rebuilt without losing its {special[0].upper()}",
+            why="a rebuild declares columns, keys, checks and defaults, and nothing else",
+            do=f"make {live.name} without it, or change it by hand to what revision 002 declares; nothing was changed",
+        )
+    kept = [sa.text(sql.replace(":", r"\:")) for name, sql in found["index"].items() if name in live.indexes]
+    return kept + [sa.text(sql.replace(":", r"\:")) for sql in found["trigger"].values()]
+
+
+def _declared(live: Live, name: str) -> sa.Table:
+    metadata = sa.MetaData()
+    for key in live.foreign_keys:  # what a key refers to has to be known by name, and by no more than that
+        columns = [sa.Column(column, sa.String()) for column in key.referred]
+        sa.Table(key.table, metadata, *columns, extend_existing=True)
+    return sa.Table(
+        name,
+        metadata,
+        *(_column(column) for column in live.columns.values()),
+        sa.PrimaryKeyConstraint(*live.key),
+        *(_foreign_key(key) for key in live.foreign_keys),
+        *(sa.UniqueConstraint(*columns, name=said) for said, columns in live.uniques),
+        *(sa.CheckConstraint(sql.replace(":", r"\:"), name=said) for said, sql in live.checks),
+    )
+
+
+def _foreign_key(key: ForeignKey) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(key.columns, [f"{key.table}.{column}" for column in key.referred], **key.options)
+
+
+def _column(column: Column) -> sa.Column[Any]:
+    default = sa.text(column.default.replace(":", r"\:")) if column.default is not None else None
+    return sa.Column(column.name, column.type, nullable=column.nullable, server_default=default, autoincrement=False)

@@ -1,0 +1,192 @@
+"""What Alembic runs for each command: the connection, its transaction, and what is checked around the revisions.
+
+All revisions of one command are one transaction, on SQLite too: what is refused or fails leaves nothing changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.config import fileConfig
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+
+from afdb_helpers import models, targets
+from afdb_helpers.errors import AfdbError, Refused
+from afdb_helpers.online import sqlite
+from afdb_helpers.online.catalogue import counts_itself, declared_default, plain_default
+from afdb_helpers.online.loss import OPTION
+
+log = logging.getLogger("alembic.runtime.migration")
+config = context.config
+
+
+def target() -> targets.Target:
+    """The caller's `sqlalchemy.url` where it set one, else the target `default`."""
+    url = config.get_main_option("sqlalchemy.url") or config.attributes.get("sqlalchemy.url")
+    return targets.parse("default", str(url)) if url else targets.get("default")
+
+
+def command() -> str:
+    """The command by the function that Alembic made for it: upgrade, downgrade, do_stamp, display_version, …"""
+    return getattr(context.get_context().opts.get("fn"), "__name__", "")
+
+
+def writing() -> bool:
+    """Whether the command changes the database: upgrade, downgrade and stamp have a revision to go to."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def offline() -> None:
+    """Print the SQL. It holds what the assumed starting revision needs, and says so."""
+    dialect = target().dialect
+    context.configure(dialect_name=dialect, literal_binds=True, transactional_ddl=True, **options())
+    if dialect == "sqlite":
+        context.get_context().impl.static_output("PRAGMA foreign_keys = OFF;")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def online() -> None:
+    """Run the command on a connection of its own, in one transaction."""
+    where, writes = target(), writing()
+    if where.dialect == "sqlite" and not writes and not where.file().exists():
+        with where.connect():  # raises: a command that looks must not make the file
+            pass
+    engine = sa.create_engine(where.secret_url(), poolclass=sa.NullPool, hide_parameters=True)
+    if where.dialect == "sqlite":
+        sqlite.transactional(engine, lambda: "BEGIN IMMEDIATE" if writes else "BEGIN")
+    with connected(engine, where) as connection:
+        context.configure(connection=connection, transactional_ddl=True, **options())
+        with context.begin_transaction():
+            run(connection)
+
+
+def run(connection: sa.Connection) -> None:
+    """The command between its checks. Nothing may be executed on the connection before `context.configure`: Alembic
+    would take the transaction for the caller's and never commit it."""
+    doing = command()
+    if doing not in ("do_stamp", ""):
+        refuse_unknown()
+    if doing == "upgrade":
+        reopen_unfinished(connection)
+    if connection.dialect.name != "sqlite" or doing not in ("upgrade", "downgrade"):
+        context.run_migrations()
+        return
+    for name in sqlite.sweep(connection):
+        log.info("cleared %s, left by a run that died", name)
+    before = sqlite.counts(connection)
+    context.run_migrations()
+    if doing == "upgrade" or not loss_allowed():
+        sqlite.refuse_loss(before, sqlite.counts(connection), expected={"alembic_version"})
+
+
+def refuse_unknown() -> None:
+    """Refuse a database that is stamped with a revision this repository does not have: it is ahead of it."""
+    for stamped in context.get_context().get_current_heads():
+        try:
+            context.script.get_revision(stamped)
+        except CommandError:
+            raise Refused(
+                f"the database is stamped {stamped}, which this repository does not have; nothing was changed",
+                why="it was upgraded by a newer version of the repository, or by another one",
+                do=f"check out the version that has alembic/versions/{stamped}_….py, then run again",
+            ) from None
+
+
+def reopen_unfinished(connection: sa.Connection) -> None:
+    """Take back a stamp that is not true, so that the revision's steps run again.
+
+    A stamp says that a revision was run, not that it did what it does now: an older, faulty 002 stamped databases that
+    lack part of it, and a plain upgrade would leave them so for ever. A revision that can tell has
+    `missing(connection)`. Stamp and steps are one transaction: either the database ends finished, or nothing changed.
+    """
+    script, migration = context.script, context.get_context()
+    try:
+        wanted = {r.revision for r in script.iterate_revisions(str(migration.opts["destination_rev"]), "base")}
+    except RevisionError:  # unknown or relative: Alembic has its own word on it
+        return
+    for stamped in migration.get_current_heads():
+        revision = script.get_revision(stamped)
+        asks = getattr(revision.module, "missing", None)
+        if stamped in wanted and asks and (lacks := asks(connection)):
+            log.warning("stamped %s but unfinished, lacking %s: running it again", stamped, ", ".join(lacks))
+            migration.stamp(script, revision.down_revision)
+
+
+def loss_allowed() -> bool:
+    return bool(config.attributes.get(OPTION) or context.get_x_argument(as_dictionary=True).get(OPTION))
+
+
+@contextmanager
+def connected(engine: sa.Engine, where: targets.Target) -> Iterator[sa.Connection]:
+    """A connection; where there is none to be had, the reason and not the URL."""
+    try:
+        connection = engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise targets.cannot_look(where, error) from None
+    with connection:
+        yield connection
+
+
+def options() -> dict[str, Any]:
+    """What autogenerate compares, and how."""
+    return {
+        "target_metadata": models.metadata,
+        "include_object": ours,
+        "compare_server_default": other_default,
+        "process_revision_directives": accept_stricter,
+        "render_as_batch": True,
+    }
+
+
+def ours(thing: Any, name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
+    """Other people's tables are not the models' business: autogenerate must not propose to drop them."""
+    return not (kind == "table" and reflected and counterpart is None)
+
+
+def other_default(_context: Any, _there: Any, column: sa.Column[Any], there: str | None, *_: Any) -> bool:
+    """Whether a default differs. Alembic would ask PostgreSQL to compare, which it cannot for json."""
+    if counts_itself(column):
+        return False
+    return plain_default(there) != plain_default(declared_default(column, context.get_context().dialect))
+
+
+def accept_stricter(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Leave a NOT NULL alone that databases made by create_all have and the models mark as theirs."""
+    for script in directives:
+        for changes in script.upgrade_ops_list:
+            for table in changes.ops:
+                if hasattr(table, "ops"):
+                    table.ops = [op for op in table.ops if not stricter(op)]
+            changes.ops = [table for table in changes.ops if getattr(table, "ops", True)]
+
+
+def stricter(op: Any) -> bool:
+    """Whether the operation does nothing but take such a NOT NULL away."""
+    if not (
+        getattr(op, "modify_nullable", None) is True and op.modify_type is None and op.modify_server_default is False
+    ):
+        return False
+    return bool(models.metadata.tables[op.table_name].c[op.column_name].info.get("stricter"))
+
+
+def main() -> None:
+    if config.config_file_name and not logging.getLogger().handlers:
+        fileConfig(config.config_file_name, disable_existing_loggers=False)
+    try:
+        offline() if context.is_offline_mode() else online()
+    except AfdbError as error:
+        raise CommandError(f"{type(error).__name__}: {error}") from None
+
+
+main()
