@@ -1,4 +1,4 @@
-"""The generated parts of the docs: each function returns Markdown, and a `[[[cog` block in a page calls it.
+"""The generated parts of the docs: each function returns Markdown, and a cog block in a page calls it.
 
 `make docs` writes the parts anew, `make check` fails when one of them is out of date. The output is the same on every
 machine: no paths, no times, no width taken from the terminal.
@@ -150,17 +150,18 @@ def model_diagram() -> str:
 
 
 def model_changes() -> str:
-    """What 002 makes of each table of 001, and the tables that it adds."""
+    """What 002 makes of each table, as the revision itself declares it."""
+    from afdb_helpers import revisions as chain
+
+    declared = chain.find(ROOT / "alembic.ini").graph().get("002").mapping or {}
     rows = []
     for one in _tables():
-        origins = {column.name: str(column.info["origin"]) for column in one.columns}
-        renamed = [
-            f"`{o.removeprefix('renamed from ')}` → `{n}`" for n, o in origins.items() if o.startswith("renamed")
-        ]
-        added = [f"`{name}`" for name, origin in origins.items() if origin == "added"]
-        new = _since(one) == "002"
-        rows.append([f"`{one.name}`", "new table" if new else ", ".join(renamed), "" if new else ", ".join(added)])
-    return table(["Table", "Renamed", "Added"], rows)
+        said = declared.get(one.name, {})
+        renamed = [f"`{old}` → `{new}`" for old, new in said.get("renamed", {}).items()]
+        lists = [[f"`{name}`" for name in said.get(kind, [])] for kind in ("added", "indexes")]
+        first = "new table" if said.get("created") else ", ".join(renamed) or ("" if said else "unchanged")
+        rows.append([f"`{one.name}`", first, *map(", ".join, lists)])
+    return table(["Table", "Renamed", "Columns added", "Indexes added"], rows)
 
 
 def model_counts() -> str:
@@ -182,7 +183,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; a bar inside a cell is escaped."""
     lines = [list(names), ["---"] * len(names), *rows]
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ").strip() for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in cells) + "\n"
+    return "".join("|" + "".join(f" {cell} |" if cell else " |" for cell in line) + "\n" for line in cells)
 
 
 def fenced(text: str, language: str = "text") -> str:
