@@ -54,7 +54,8 @@ class Target:
         """A connection on which the server itself refuses every write.
 
         Each statement is its own transaction, so nothing stays idle in one; with `snapshot` all statements see one
-        moment (REPEATABLE READ). Takes ACCESS SHARE at most. Raises `Unavailable` where it cannot look.
+        moment (REPEATABLE READ). Takes ACCESS SHARE at most. Raises `Unavailable` where it cannot look, and where a
+        statement fails within the block.
         """
         from sqlalchemy import create_engine
         from sqlalchemy.exc import DBAPIError
@@ -63,14 +64,13 @@ class Target:
         engine = create_engine(self._readable(application_name), poolclass=NullPool, hide_parameters=True)
         level = "AUTOCOMMIT" if not snapshot else "REPEATABLE READ" if self.dialect == "postgresql" else "SERIALIZABLE"
         try:
-            connection = engine.connect().execution_options(isolation_level=level)
-            if self.dialect == "sqlite":
-                connection.exec_driver_sql("PRAGMA query_only = ON")
-                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+            with engine.connect().execution_options(isolation_level=level) as connection:
+                if self.dialect == "sqlite":
+                    connection.exec_driver_sql("PRAGMA query_only = ON")
+                    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+                yield connection
         except DBAPIError as error:
             raise cannot_look(self, error) from None
-        with connection:
-            yield connection
 
     def file(self) -> Path:
         """The file of a SQLite target."""
@@ -118,6 +118,7 @@ def get(name: str = "default", environ: Mapping[str, str] | None = None) -> Targ
     Raises `ConfigError` when nobody configured it or its URL cannot be used; contacts nothing.
     """
     settings = environment(environ)
+    name = name.lower()  # as the variables' names are told apart: PRODUCTION is no way around `production`
     variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
     url = settings.get(variable) or (_from_parts(settings) if name == "default" else None)
     if not url:
@@ -135,6 +136,7 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    name = name.lower()
     try:
         parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip()))
     except (ArgumentError, ValueError):
@@ -144,6 +146,8 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
         raise _malformed(name, f"its dialect is {dialect!r}; postgresql and sqlite are supported")
     if not parsed.database or parsed.database == ":memory:":
         raise _malformed(name, "it names no database (one in memory would be another one for each process)")
+    if wrong := _wrong(parsed, url):
+        raise _malformed(name, wrong)
     if dialect == "sqlite":  # one file, whatever folder a later step works in
         parsed = parsed.set(database=str(Path(parsed.database).absolute()))
     parsed = parsed.set(drivername=DRIVERS[dialect])
@@ -155,11 +159,13 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
 
 def cannot_look(target: Target, error: Exception) -> AfdbError:
     """What a driver's error means to an operator; its own text is quoted without the password."""
-    said = _scrub(str(getattr(error, "orig", None) or error), target).strip()
+    said = str(getattr(error, "orig", None) or error).strip()
     for pattern, why, do in _CAUSES:
         if re.search(pattern, said):
             return Unavailable(f"target {target.name} ({target.label}) cannot be looked at", why=why, do=do)
-    last = said.splitlines()[-1] if said else type(error).__name__
+    last = _scrub(said.splitlines()[0], target) if said else type(error).__name__
+    if re.search(_NOT_SENT, said):
+        return _malformed(target.name, last)
     return Unavailable(
         f"target {target.name} ({target.label}) cannot be looked at",
         why=last,
@@ -183,11 +189,37 @@ _CAUSES = [
     ("starting up|shutting down|in recovery mode", "the server is starting up or shutting down", "run again soon"),
     ("too many clients|remaining connection slots", "the server has no connection left", "close idle sessions"),
     ("SSL|certificate", "the TLS connection could not be made", "check sslmode and sslrootcert in the URL"),
+    ("permission denied|must be owner|row-level security", "the role may not read all that is there",
+     "grant the role USAGE on the schema and SELECT on its tables, alembic_version among them"),
+    ("server closed the connection|terminating connection|connection already closed", "the server cut the connection",
+     "see the server's log, then run again"),
     ("file is not a database|file is encrypted", "the file is not a SQLite database", "correct the path in the URL"),
     ("database is locked", "another process is writing to the file", "wait for it to end, run again"),
     ("unable to open database file", "the file cannot be opened", "check the path and its permissions"),
     ("database disk image is malformed", "the file is damaged", "restore it from a proven backup"),
 ]  # fmt: skip
+
+
+_NOT_SENT = r"invalid \w+ value|invalid (integer value|port number)|could not match \d+ port"  # libpq says so by itself
+
+
+def _wrong(url: URL, given: str) -> str:
+    """What a URL must not be, said without quoting it: any part of it may hold what was meant as a password."""
+    if any(ord(c) < 32 or ord(c) == 127 for part in (*url, *url.query.values()) for c in str(part or "")):
+        return "it holds a control character"
+    if url.get_backend_name() == "sqlite":
+        stray = url.host or url.username or url.password or url.port
+        return "a file's URL has three slashes, sqlite:///FILE, or four for a path from the root" if stray else ""
+    if re.search(r"@[^?]*(\?[^=]*)?@", given):
+        return "it has a second @, so where the password ends cannot be told"
+    import psycopg2
+    from psycopg2.extensions import make_dsn
+
+    try:
+        make_dsn(**dict.fromkeys(url.query, ""))
+    except psycopg2.ProgrammingError:
+        return "libpq does not know an option that follows its ?"
+    return ""
 
 
 def _from_parts(settings: Mapping[str, str]) -> str | None:
@@ -213,12 +245,12 @@ def _malformed(name: str, why: str) -> ConfigError:
 
 
 def _hosts(url: URL) -> list[str]:
-    """Every host libpq might try; PGHOST where the URL names none; a service file counts as one unknown host."""
+    """Every host libpq might try, its own settings included; a service file counts as one unknown host."""
     named = [
         url.host,
         url.query.get("host"),
-        url.query.get("hostaddr"),
-        "a service" if "service" in url.query else None,
+        url.query.get("hostaddr") or os.environ.get("PGHOSTADDR"),
+        "a service" if "service" in url.query or "PGSERVICE" in os.environ else None,
     ]
     flat = [host for value in named if value for host in (value.split(",") if isinstance(value, str) else value)]
     return flat or [os.environ.get("PGHOST", "/")]
@@ -234,7 +266,7 @@ def _is_local(host: str) -> bool:
 
 
 def _listed(settings: Mapping[str, str] | None, variable: str) -> set[str]:
-    return {name.strip() for name in environment(settings).get(variable, "").split(",") if name.strip()}
+    return {name.strip().lower() for name in environment(settings).get(variable, "").split(",") if name.strip()}
 
 
 def _label(url: URL) -> str:
