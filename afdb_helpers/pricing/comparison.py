@@ -1,0 +1,139 @@
+"""Every offer's bill for one workload, as a table, as a picture, and line by line."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from afdb_helpers.pricing.bills import Bill, bill, bills
+from afdb_helpers.pricing.offers import Catalogue, Offer
+from afdb_helpers.pricing.quantities import GROUPS
+from afdb_helpers.pricing.workload import Workload
+from afdb_helpers.report import Report
+
+_YEAR = dt.timedelta(days=365)
+# Okabe and Ito's palette: told apart with every kind of colour vision. The last group, labour, is grey.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Picture(Report):
+    """A report that a browser shows as an image; the rows are what is drawn, for the terminal and for the blind."""
+
+    png: bytes
+
+    def _repr_html_(self) -> str:
+        image = base64.b64encode(self.png).decode("ascii")
+        alt = html.escape(self.headline, quote=True)
+        return f'<img src="data:image/png;base64,{image}" alt="{alt}" style="max-width:100%;height:auto">'
+
+
+def compare(workload: Workload, *, catalogue: Catalogue | None = None, on: dt.date | None = None) -> Report:
+    """A row for each feasible offer, cheapest first, then those that are not feasible, and why.
+
+    Not ok when no offer meets every need. `on` is the day against which a figure's age is judged, today by default.
+    """
+    found = bills(workload, catalogue=catalogue)
+    feasible = [each for each in found if each.feasible]
+    others = tuple({"offer": b.offer.id, "why not": "; ".join(b.reasons)} for b in found if not b.feasible)
+    part = Report(headline=f"{len(others)} offers do not meet a need", rows=others)
+    if not feasible:
+        return Report(
+            headline="No offer meets every need",
+            ok=False,
+            parts=(part,),
+            remedy="drop or lower the need that most of the offers below fail, then run again",
+        )
+    best = next((each for each in feasible if each.settled), feasible[0])
+    known = "with every figure confirmed " if best.settled else ""
+    return Report(
+        headline=f"{len(feasible)} of {len(found)} offers meet every need; the least bill {known}"
+        f"is {best.offer.id}: {best} a month",
+        rows=tuple(_row(each, on or dt.date.today()) for each in feasible),
+        parts=(part,) if others else (),
+    )
+
+
+def itemised(workload: Workload, offers: Sequence[str], *, catalogue: Catalogue | None = None) -> Report:
+    """The bills of the named offers line by line, each figure with its source and date."""
+    parts = tuple(bill(name, workload, catalogue=catalogue).report() for name in offers)
+    return Report(headline=f"{len(parts)} bills line by line", parts=parts)
+
+
+def age(offer: Offer, on: dt.date) -> str:
+    """Empty, or how a figure is marked: undated, or older than a year on that day."""
+    if offer.as_of is None:
+        return "undated"
+    return "older than a year" if on - offer.as_of > _YEAR else ""
+
+
+def picture(workload: Workload, *, top: int = 10, catalogue: Catalogue | None = None) -> Picture:
+    """Stacked bars of the cheapest feasible offers, USD a month by what it is paid for."""
+    found = [each for each in bills(workload, catalogue=catalogue) if each.feasible][:top]
+    groups = [g for g in (*GROUPS, "other") if any(_sum(each, g) for each in found)]
+    rows = tuple({"offer": b.offer.id, **{g: _sum(b, g) for g in groups}, "total": b.total} for b in found)
+    title = f"What the {len(found)} cheapest feasible offers cost, by what is paid for"
+    return Picture(headline=title, rows=rows, png=_draw(found, groups, title))
+
+
+def _row(each: Bill, on: dt.date) -> dict[str, Any]:
+    marks = (age(each.offer, on), f"{each.offer.confidence} confidence" if each.offer.confidence != "high" else "")
+    return {
+        "offer": each.offer.id,
+        "kind": each.offer.kind,
+        "USD a month": each.total,
+        "bill": str(each),
+        "labour": each.labour or None,
+        "with labour low to high": _range(each),
+        "add-ons": ", ".join(each.add_ons),
+        "not confirmed": ", ".join((*(c.label.lower() for c in each.unknown), *each.unconfirmed)),
+        "as of": each.offer.as_of,
+        "marks": ", ".join(filter(None, marks)),
+    }
+
+
+def _range(each: Bill) -> str:
+    if each.labour_low == each.labour_high:
+        return ""
+    return f"{each.infrastructure + each.labour_low:,.2f} to {each.infrastructure + each.labour_high:,.2f}"
+
+
+def _sum(each: Bill, group: str) -> Decimal:
+    return sum((charge.amount or Decimal(0) for charge in each.charges if charge.group == group), Decimal("0.00"))
+
+
+def _draw(found: Sequence[Bill], groups: Sequence[str], title: str) -> bytes:
+    """A PNG without any window system: a Figure of its own, so nothing global is touched."""
+    import io
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.6 + 0.42 * len(found)), layout="constrained", dpi=110)
+    axes = figure.add_subplot()
+    order = [*GROUPS, "other"]
+    starts = [0.0] * len(found)
+    for group in groups:
+        widths = [float(_sum(each, group)) for each in found]
+        colour = _COLOURS[order.index(group) % len(_COLOURS)]
+        axes.barh(range(len(found)), widths, left=starts, color=colour, edgecolor="white", linewidth=0.8, label=group)
+        starts = [start + width for start, width in zip(starts, widths, strict=True)]
+    for place, each in enumerate(found):
+        axes.annotate(f" {each}", (starts[place], place), va="center", fontsize=9)
+    axes.set_yticks(range(len(found)), [each.offer.id for each in found])
+    axes.invert_yaxis()
+    axes.set_xlim(0, max([*starts, 1.0]) * 1.28)
+    axes.set_xlabel("USD per month")
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.spines[["top", "right"]].set_visible(False)
+    if groups:
+        axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="paid for")
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
