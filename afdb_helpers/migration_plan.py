@@ -61,7 +61,7 @@ def make(
     Raises `Refused` when the database is stamped with a revision that the project does not have, or the project has
     several heads; `ConfigError` when `revision` is unknown or lies in the other direction.
     """
-    wanted = _wanted(graph, revision)
+    wanted = graph.wanted(revision)
     current = catalog.heads(connection)
     known = {r.id for r in graph.revisions}
     if not set(current) <= known:
@@ -100,12 +100,6 @@ def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = No
     if not steps:
         return MigrationPlan(headline=f"at {content['to']}: nothing to do", content=content)
     return MigrationPlan(headline=f"from {start} to {content['to']}", rows=tuple(rows), parts=parts, content=content)
-
-
-def _wanted(graph: Graph, revision: str) -> str:
-    if revision in ("head", "heads"):
-        return graph.head()
-    return "base" if revision == "base" else graph.get(revision).id
 
 
 def _ahead(current: tuple[str, ...], known: set[str]) -> Refused:

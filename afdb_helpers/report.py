@@ -62,18 +62,22 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        yield Text.assemble((mark(self.ok), "bold green" if self.ok else "bold red"), " ", (self.headline, "bold"))
+        verdict = (mark(self.ok), "bold green" if self.ok else "bold red")
+        yield Text.assemble(verdict, " ", (show(self.headline), "bold"))
         if self.rows:
             table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
             for name in columns(self.rows):
                 table.add_column(
-                    name, justify="right" if numeric(self.rows, name) else "left", overflow="fold", min_width=len(name)
+                    Text(show(name)),
+                    justify="right" if numeric(self.rows, name) else "left",
+                    overflow="fold",
+                    min_width=len(name),
                 )
             for row in self.rows:
                 table.add_row(*(Text(show(row.get(name))) for name in columns(self.rows)))
             yield table
         if self.remedy:
-            yield Text.assemble(("next: ", "dim"), self.remedy)
+            yield Text.assemble(("next: ", "dim"), show(self.remedy))
         for part in self.parts:
             yield Text()
             yield part
@@ -82,12 +86,12 @@ class Report:
         """Inline styles only and every value escaped, so that a record page stays inert."""
         color = "#1a7f37" if self.ok else "#cf222e"
         out = [
-            f'<p><strong><span style="color:{color}">{mark(self.ok)}</span> {html.escape(self.headline)}</strong></p>'
+            f'<p><strong><span style="color:{color}">{mark(self.ok)}</span> {html.escape(show(self.headline))}</strong></p>'
         ]
         if self.rows:
             out.append(_html_table(self.rows))
         if self.remedy:
-            out.append(f"<p>next: <code>{html.escape(self.remedy)}</code></p>")
+            out.append(f"<p>next: <code>{html.escape(show(self.remedy))}</code></p>")
         out.extend(part._repr_html_() for part in self.parts)
         return "\n".join(out)
 
@@ -131,16 +135,16 @@ def plain(value: Any) -> Any:
 
 def text(report: Report) -> str:
     """The report as plain text, columns aligned."""
-    lines = [f"{mark(report.ok)} {report.headline}"]
+    lines = [f"{mark(report.ok)} {show(report.headline)}"]
     names = columns(report.rows)
     cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.rows]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if names else []
     right = [numeric(report.rows, name) for name in names]
-    for line in [list(names), *cells] if names else []:
+    for line in [[show(name) for name in names], *cells] if names else []:
         padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
         lines.append("  " + "  ".join(padded).rstrip())
     if report.remedy:
-        lines.append(f"  next: {report.remedy}")
+        lines.append(f"  next: {show(report.remedy)}")
     lines.extend(f"\n{text(part)}" for part in report.parts)
     return "\n".join(lines)
 
@@ -148,7 +152,7 @@ def text(report: Report) -> str:
 def _html_table(rows: tuple[Row, ...]) -> str:
     names = columns(rows)
     align = {name: _CELL.format("right" if numeric(rows, name) else "left") for name in names}
-    head = "".join(f'<th style="{align[name]}">{html.escape(name)}</th>' for name in names)
+    head = "".join(f'<th style="{align[name]}">{html.escape(show(name))}</th>' for name in names)
     body = "".join(
         "<tr>" + "".join(f'<td style="{align[n]}">{html.escape(show(row.get(n)))}</td>' for n in names) + "</tr>"
         for row in rows

@@ -7,6 +7,7 @@ import sys
 import click
 
 from afdb_helpers.errors import AfdbError
+from afdb_helpers.report import show
 
 SECTIONS = {
     "See it": ("demo", "lab"),
@@ -75,7 +76,7 @@ def main() -> None:
     try:
         sys.exit(afdb(standalone_mode=False) or 0)
     except AfdbError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {show(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as asked:
         click.echo(asked.format_message())
@@ -84,5 +85,5 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; nothing was changed", err=True)
+        click.echo("interrupted; if a migration was going on, `afdb current` says where the target stands", err=True)
         sys.exit(130)

@@ -31,8 +31,8 @@ def current(target: str, ini: str | None, python: str | None) -> None:
     """The revision a target is stamped with."""
     from afdb_helpers import catalog
 
-    graph = revisions.find(ini, python=python).graph()
-    with targets.get(target).connect() as connection:
+    chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
+    with chosen.connect() as connection:
         stamped = catalog.heads(connection)
     known = {r.id for r in graph.revisions}
     for one in stamped:
@@ -61,8 +61,8 @@ def plan(revision: str, target: str, ini: str | None, python: str | None) -> Non
     """What a migration of a target would do, and its digest."""
     from afdb_helpers import migration_plan
 
-    graph = revisions.find(ini, python=python).graph()
-    with targets.get(target).connect() as connection:
+    chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
+    with chosen.connect() as connection:
         say(migration_plan.make(connection, graph, revision))
 
 
@@ -72,13 +72,10 @@ def plan(revision: str, target: str, ini: str | None, python: str | None) -> Non
 @_project
 def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> None:
     """Take an unprotected target up the chain; a protected one is written only by `afdb run migration`."""
-    from afdb_helpers import migrate, migration_plan
+    from afdb_helpers import migrate
 
-    project, chosen = revisions.find(ini, python=python), _unprotected(target, f"afdb run migration --target {target}")
-    if chosen.dialect != "sqlite" or chosen.file().exists():
-        graph = project.graph()
-        with chosen.connect() as connection:
-            migration_plan.make(connection, graph, revision)
+    chosen, project = _unprotected(target, f"afdb run migration --target {target}"), revisions.find(ini, python=python)
+    _check(chosen, project, revision, "upgrade")
     say(migrate.upgrade(chosen, project, revision=revision, note=note))
 
 
@@ -93,8 +90,7 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
 
     chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
     project = revisions.find(ini, python=python)
-    if revision != "base":
-        project.graph().get(revision)
+    _check(chosen, project, revision, "downgrade")
     say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=note))
 
 
@@ -119,6 +115,17 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
             do="bring the database to the head with `afdb upgrade` first, or write an empty one with --empty",
         )
     click.echo(outcome.printed.strip())
+
+
+def _check(target: Target, project: revisions.Project, revision: str, direction: str) -> None:
+    """Raise where the way is not clear, before anything is touched; a SQLite file may still be to be made."""
+    from afdb_helpers import migration_plan
+
+    graph = project.graph()
+    graph.wanted(revision)
+    if target.dialect != "sqlite" or target.file().exists():
+        with target.connect() as connection:
+            migration_plan.make(connection, graph, revision, direction=direction)
 
 
 def _unprotected(name: str, instead: str) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ def _with_retries(
             project.ini, request, python=project.python, session=session, on_event=journal, on_interrupt=cancel
         )
         journal.flush()
-        if not outcome.error or outcome.error.get("sqlstate") != outcomes.NO_LOCK or attempt == outcomes.ATTEMPTS:
+        if not outcome.error or outcome.error.get("sqlstate") not in outcomes.NO_LOCK or attempt == outcomes.ATTEMPTS:
             return outcome
         note("retry", attempt=attempt, why="a lock was not to be had within the lock timeout")
         time.sleep(0.5 * attempt + random.random() / 2)  # noqa: S311 — jitter, not a secret
@@ -97,19 +98,22 @@ class _Journal:
 def _end_backends(guard: Any, application: str) -> None:
     """Cancel what the child's sessions are at, end them, and wait until the server has rolled them back."""
     from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
 
     ending = text(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = :name AND datname = current_database()"
     )
-    guard.execute(ending, {"name": application}).all()
+    with contextlib.suppress(SQLAlchemyError):  # the server cut this connection too; what stands is looked at next
+        guard.execute(ending, {"name": application}).all()
 
 
 def _result(target: Target, before: Mapping[str, Any], note: Note) -> dict[str, Any]:
+    """What stands now, noted. Raises `Incomplete` where that cannot be seen, since something may have been changed."""
     try:
         after = outcomes.standing(target)
-    except AfdbError:
+    except AfdbError as error:
         note("change.result", changed=None)
-        raise
+        raise outcomes.unseen(target, error) from None
     note("change.result", changed=after != before, **after)
     return after

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afdb_helpers import catalog
-from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.errors import ConfigError, Refused, Unavailable
 from afdb_helpers.targets import Target
 
 if TYPE_CHECKING:
@@ -34,9 +34,12 @@ def held(target: Target, *, run_id: str, wait: float = WAIT) -> Iterator[Connect
         with _file_lock(target, run_id, wait):
             yield None
         return
+    from sqlalchemy import text
+
+    asking = text("SELECT pg_try_advisory_lock(:key)")
     with target.connect(application_name=f"afdb lock {run_id} on {socket.gethostname()}"[:63]) as connection:
         deadline = time.monotonic() + wait
-        while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({KEY})").scalar_one():
+        while not connection.execute(asking, {"key": KEY}).scalar_one():
             if time.monotonic() > deadline:
                 raise _taken(target, _holder(connection))
             time.sleep(0.2)
@@ -86,7 +89,14 @@ def _file_lock(target: Target, run_id: str, wait: float) -> Iterator[None]:
 
 def _try_file(path: Path) -> int | None:
     """The locked file, or None while somebody else has it; a file removed before it was locked does not count."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"no lock file can be made in {path.parent}",
+            why=f"{error.strerror}, and without one two migrations could meet",
+            do="make the folder writable, or correct the path in the URL",
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.stat(path).st_ino == os.fstat(descriptor).st_ino:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ATTEMPTS = 5
-NO_LOCK = "55P03"
+NO_LOCK = ("55P03", "SQLITE_BUSY", "SQLITE_LOCKED")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,7 +54,7 @@ def state(connection: Connection) -> State:
 def standing(target: Target) -> dict[str, Any]:
     """Where the target stands, on a fresh connection: stamped revisions and the schema's digest."""
     if target.dialect == "sqlite" and not target.file().exists():
-        return {"revisions": [], "schema": None}
+        return {"revisions": [], "schema": catalog.Catalog("sqlite", {}).digest}
     with target.connect() as connection:
         return {"revisions": list(catalog.heads(connection)), "schema": catalog.snapshot(connection).digest}
 
@@ -103,7 +103,7 @@ def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mappi
             why=said,
             do="mend the cause, then run the same command again: it goes on where this one stopped",
         )
-    if error.get("sqlstate") == NO_LOCK:
+    if error.get("sqlstate") in NO_LOCK:
         return Refused(
             f"target {target.name} is as it was ({here}): a lock was not to be had in {ATTEMPTS} attempts",
             why=_blockers(target) or said,
@@ -115,6 +115,14 @@ def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mappi
         f"the migration failed and was rolled back; target {target.name} stands at {here} as before",
         why=said,
         do="mend the cause, then run again",
+    )
+
+
+def unseen(target: Target, error: AfdbError) -> Incomplete:
+    return Incomplete(
+        f"a change of target {target.name} was begun, and where it stands now cannot be seen",
+        why=error.why,
+        do=f"when it answers again: afdb current --target {target.name}; then run the same command again",
     )
 
 

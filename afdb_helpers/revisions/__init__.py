@@ -63,6 +63,12 @@ class Graph:
             do=f"merge them: alembic merge -m merge {' '.join(self.heads)}",
         )
 
+    def wanted(self, revision: str) -> str:
+        """The id that `head`, `base`, an id or the beginning of one stands for. Raises `ConfigError` or `Refused`."""
+        if revision in ("head", "heads"):
+            return self.head()
+        return "base" if revision == "base" else self.get(revision).id
+
     def ancestors(self, revision: str) -> set[str]:
         """The ids that `revision` builds on, itself included."""
         known = {r.id: r for r in self.revisions}
@@ -92,7 +98,7 @@ class Graph:
     def between(self, current: tuple[str, ...], wanted: str) -> tuple[Revision, ...]:
         """The revisions to apply to get from the stamped ones to `wanted`, in order."""
         applied = set().union(*(self.ancestors(self.get(one).id) for one in current)) if current else set()
-        needed = self.ancestors(wanted)
+        needed = self.ancestors(wanted) if wanted != "base" else set()
         return tuple(r for r in self.revisions if r.id in needed - applied)
 
 

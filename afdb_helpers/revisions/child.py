@@ -3,15 +3,18 @@
 A script, not a module of the package: it needs nothing but that project's Alembic (≥ 1.8) and SQLAlchemy (≥ 1.4), and
 leaves its env.py as it is. The request is one JSON line on standard input; events go out as JSON lines on the file
 descriptor named in argv. Before a commit, and before a statement outside a transaction, it waits for one line on
-standard input, which says that the event was stored; at end of file (the parent died) it leaves, and the server rolls
-back.
+standard input, which says that the event was stored. When that closes (the parent died) it leaves at once, even amid
+a statement, and the server rolls back.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import select
 import sys
+import threading
 import time
 from typing import Any
 
@@ -20,6 +23,7 @@ SELECT c.oid::regclass::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = 
 WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace AND c.relkind <> 'i'
 ORDER BY 1, 2
 """
+_CODES = ("pgcode", "sqlstate", "sqlite_errorname")  # what drivers call the error's code
 
 
 class Channel:
@@ -54,7 +58,8 @@ class Observer:
 
     def before(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         self.number += 1
-        alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        chosen = connection.get_execution_options().get("isolation_level")
+        alone = (chosen or getattr(connection.dialect, "_on_connect_isolation_level", None)) == "AUTOCOMMIT"
         context._afdb_started = time.monotonic()
         send = self.channel.confirm if alone else self.channel.emit
         send("statement", n=self.number, sql=sql, alone=alone)
@@ -81,6 +86,26 @@ class Observer:
         (self.channel.confirm if how == "commit" else self.channel.emit)(how, after=self.number)
 
 
+def leave_with_parent() -> None:
+    """Wait until nobody can write to standard input any more, then end this process."""
+    hung_up = select.poll()
+    hung_up.register(0, 0)
+    hung_up.poll()
+    os._exit(70)
+
+
+def with_driver(url: str, *declared: str) -> str:
+    """The URL with the driver that the project names for this dialect (an async one, say), else one that is here."""
+    given, _, rest = url.partition("://")
+    dialect = given.partition("+")[0]
+    for one in declared:
+        named = one.partition("://")[0].replace("postgres+", "postgresql+")
+        if named.startswith(dialect + "+"):
+            return named + "://" + rest
+    missing = given.endswith("+psycopg2") and importlib.util.find_spec("psycopg2") is None
+    return (dialect if missing else given) + "://" + rest
+
+
 def configuration(request: dict[str, Any]) -> Any:
     """The project's own alembic.ini, with the URL where an env.py may look for it: option and environment."""
     from argparse import Namespace
@@ -89,8 +114,10 @@ def configuration(request: dict[str, Any]) -> Any:
 
     config = Config(request["ini"], cmd_opts=Namespace(x=request.get("x") or None))
     if request.get("url"):
-        config.set_main_option("sqlalchemy.url", request["url"].replace("%", "%%"))
-        os.environ["DATABASE_URL"] = request["url"]
+        own = config.file_config.get(config.config_ini_section, "sqlalchemy.url", raw=True, fallback="")
+        url = with_driver(request["url"], own, os.environ.get("DATABASE_URL", ""))
+        config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+        os.environ["DATABASE_URL"] = url
     config.attributes.update(request.get("attributes") or {})
     return config
 
@@ -129,6 +156,7 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
 def main() -> int:
     channel = Channel(int(sys.argv[1]))
     request = json.loads(sys.stdin.readline())
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     try:
         carry_out(request, channel)
@@ -141,7 +169,7 @@ def main() -> int:
             "error",
             kind=type(error).__name__,
             message=str(origin or error).strip(),
-            sqlstate=getattr(origin, "pgcode", None) or getattr(origin, "sqlstate", None),
+            sqlstate=next(filter(None, (getattr(origin, name, None) for name in _CODES)), None),
         )
         return 1
     channel.emit("end")

@@ -46,6 +46,17 @@ class Session:
             "PGAPPNAME": self.application_name,
         }
 
+    def within(self, url: str) -> str:
+        """The URL with these settings after its own; where it has some, libpq reads neither PGOPTIONS nor PGAPPNAME."""
+        from sqlalchemy import make_url
+
+        parsed, ours = make_url(url), self.environment()
+        own = parsed.query.get("options")
+        more = {"options": f"{own} {ours['PGOPTIONS']}"} if isinstance(own, str) else {}
+        if "application_name" in parsed.query:
+            more["application_name"] = ours["PGAPPNAME"]
+        return parsed.update_query_dict(more).render_as_string(hide_password=False)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -98,8 +109,10 @@ def run(
         _printed_by(child) as printed,
     ):
         assert child.stdin is not None
-        child.stdin.write(json.dumps({"ini": str(ini.absolute()), **request}) + "\n")
-        child.stdin.flush()
+        asked = {"ini": str(ini.absolute()), **request}
+        if session and request.get("url"):
+            asked["url"] = session.within(request["url"])
+        _answer(child.stdin, json.dumps(asked))
         events = list(_relay(stream, child.stdin, on_event))
         child.wait()
     return _outcome(events, "".join(printed), child.returncode)
@@ -110,26 +123,35 @@ def _relay(stream: IO[str], answers: IO[str], on_event: Callable[[Event], None])
         event = json.loads(line)
         on_event(event)
         if event.get("confirm"):
-            with contextlib.suppress(BrokenPipeError):  # the child died meanwhile; the missing end says so
-                answers.write("\n")
-                answers.flush()
+            _answer(answers)
         yield event
+
+
+def _answer(answers: IO[str], line: str = "") -> None:
+    with contextlib.suppress(BrokenPipeError):  # the child died meanwhile; the missing end says so
+        answers.write(line + "\n")
+        answers.flush()
 
 
 @contextlib.contextmanager
 def _ended_with(child: subprocess.Popen[str], on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """On the way out by an exception: ask the child to leave, then make it."""
+    """On the way out by an exception: ask the child to leave, then make it, also when interrupted a second time."""
     try:
         yield
     except BaseException:
         child.send_signal(signal.SIGINT)
-        on_interrupt()
         try:
-            child.wait(GRACE)
-        except subprocess.TimeoutExpired:
+            on_interrupt()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+        finally:
             child.kill()
             child.wait()
         raise
+    finally:
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
 
 
 @contextlib.contextmanager
