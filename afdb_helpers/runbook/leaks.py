@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 SHORTEST = 6  # a shorter secret cannot be told from ordinary text
@@ -125,3 +126,19 @@ def _base64(value: bytes) -> Iterator[bytes]:
         text = base64.b64encode(b"\0" * offset + value)
         sure = text[-(-offset * 8 // 6) : (offset + len(value)) * 8 // 6]
         yield from (sure, sure.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+def cleaned(value: Any, secrets: Known) -> tuple[Any, set[str]]:
+    """Plain data with every secret in its texts masked, and the settings whose secret was found."""
+    if isinstance(value, str):
+        found = set(secrets.within(value))
+        return (secrets.mask(value) if found else value), found
+    if isinstance(value, Mapping):
+        pairs = {key: cleaned(item, secrets) for key, item in value.items()}
+        return {k: item for k, (item, _) in pairs.items()}, set().union(*(found for _, found in pairs.values()))
+    if isinstance(value, list | tuple):
+        items = [cleaned(item, secrets) for item in value]
+        return [item for item, _ in items], set().union(*(found for _, found in items))
+    if value is None or isinstance(value, bool | int | float):
+        return value, set()
+    return cleaned(str(value), secrets)

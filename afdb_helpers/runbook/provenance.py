@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -37,7 +38,8 @@ def versions() -> dict[str, str]:
     """Python and the packages that ours names as its dependencies, as installed."""
     found = {"python": sys.version.split()[0]}
     try:
-        wanted = [re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in metadata.requires("afdb-helpers") or []]
+        lines = [line for line in metadata.requires("afdb-helpers") or [] if "extra ==" not in line]
+        wanted = [re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in lines]
         for name in ["afdb-helpers", *wanted]:
             found[name] = metadata.version(name)
     except metadata.PackageNotFoundError as error:
@@ -47,7 +49,7 @@ def versions() -> dict[str, str]:
 
 def runner() -> dict[str, Any]:
     """The process that runs the notebook, so that a reader can tell a run that goes on from one that was cut off."""
-    return {"host": socket.gethostname(), "pid": os.getpid()}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": round(time.time(), 3)}
 
 
 def _os_user() -> str | None:

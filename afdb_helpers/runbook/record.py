@@ -108,10 +108,10 @@ def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, A
         if engine:
             entry = {"event": "intent", "run": folder.name, "runbook": runbook, "target": target}
             ledger.append(where / "ledger.jsonl", entry)
-    except OSError as error:
+    except (OSError, AfdbError) as error:
         if folder is not None:
             discard(folder)
-        raise not_writable(where, error) from None
+        raise (not_writable(where, error) if isinstance(error, OSError) else error) from None
     return record
 
 

@@ -1,0 +1,168 @@
+"""The records that runs have left: read, found, listed, checked. Changes none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from afdb_helpers import ledger
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.report import Report
+from afdb_helpers.runbook.record import SUMS
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """run.json of a record. Without an end its outcome is `running` while its process lives, else `interrupted`."""
+    try:
+        data = json.loads((folder / "run.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder} is not a record", why=f"run.json: {error}", do="`afdb records list`") from None
+    if data.get("ended") is None:
+        alive = _is_alive(data.get("runner") or {})
+        data["outcome"] = "running" if alive else "interrupted"
+        data["cause"] = None if alive else "no end was recorded: the process that ran it was killed"
+    return dict(data)
+
+
+def each(where: Path) -> Iterator[dict[str, Any]]:
+    """Every record under `where`, the newest first; one whose run.json is damaged has the outcome `unreadable`."""
+    for folder in sorted((p for p in where.glob("*") if (p / "run.json").is_file()), reverse=True):
+        try:
+            yield read(folder)
+        except ConfigError as error:
+            yield {"id": folder.name, "outcome": "unreadable", "cause": error.why}
+
+
+def find(where: Path, wanted: str) -> Path:
+    """The folder of a record by its id, its path or a unique part of the id."""
+    if (Path(wanted) / "run.json").is_file():
+        return Path(wanted)
+    found = [p for p in where.glob("*") if wanted in p.name and (p / "run.json").is_file()] if wanted else []
+    if len(found) == 1:
+        return found[0]
+    why = f"{len(found)} of them hold it in their name" if found else f"none in {where} has it in its name"
+    raise ConfigError(f"{wanted!r} does not name one record", why=why, do="`afdb records list` shows their ids")
+
+
+def latest(where: Path, runbook: str, *, target: str | None, audited: bool) -> Path | None:
+    """The newest record of a runbook that succeeded on a target (None: any); with `audited`, under the engine."""
+    for data in each(where):
+        same = target is None or (data.get("target") or {}).get("name") == target
+        if (
+            same
+            and data.get("runbook", {}).get("name") == runbook
+            and data["outcome"] == "succeeded"
+            and (data.get("mode") == "engine" or not audited)
+        ):
+            return where / str(data["id"])
+    return None
+
+
+def table(where: Path) -> Report:
+    """All records as a result to show."""
+    rows = [
+        {
+            "record": data["id"],
+            "runbook": data.get("runbook", {}).get("name"),
+            "target": (data.get("target") or {}).get("name"),
+            "outcome": data["outcome"],
+            "seconds": data.get("seconds"),
+            "mode": data.get("mode"),
+        }
+        for data in each(where)
+    ]
+    return Report(
+        headline=f"{len(rows)} records in {where}",
+        rows=tuple(rows),
+        remedy="afdb records show ID" if rows else "afdb run discovery",
+    )
+
+
+def show(folder: Path) -> Report:
+    """One record: its facts, and whether its files are still what was sealed."""
+    data = read(folder)
+    approval, target = data.get("approval") or {}, data.get("target") or {}
+    facts = {
+        "runbook": data.get("runbook", {}).get("name"),
+        "target": target.get("name"),
+        "database": target.get("label"),
+        "outcome": data["outcome"],
+        "exit code": data.get("exit_code"),
+        "cause": data.get("cause"),
+        "failing cell": data.get("failing_cell"),
+        "started": data.get("started"),
+        "ended": data.get("ended"),
+        "who": (data.get("who") or {}).get("os_user"),
+        "change": approval.get("change_ref"),
+        "reason": approval.get("reason"),
+        "approved": approval.get("digest"),
+        "evidence": ", ".join(entry["id"] for entry in data.get("evidence") or ()),
+        "commit": (data.get("git") or {}).get("sha"),
+    }
+    rows = tuple({"fact": key, "value": value} for key, value in facts.items() if value not in (None, ""))
+    checked = check(folder)
+    headline = f"{data['id']}: {str(data['outcome']).replace('_', ' ')}"
+    if data.get("headline"):
+        headline += f", {data['headline']}"
+    return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=(checked,))
+
+
+def check(folder: Path) -> Report:
+    """Whether a record is whole: every file with the hash that was sealed, none added, and its journal a chain."""
+    if not (folder / SUMS).is_file():
+        state = "goes on" if read(folder)["outcome"] == "running" else "was cut off"
+        return Report(headline=f"not sealed: the run {state}", ok=False, remedy="afdb records list")
+    lines = [line.partition("  ") for line in (folder / SUMS).read_text().splitlines()]
+    sealed = {name: digest for digest, _, name in lines}
+    there = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file() and p.name != SUMS}
+    wrong = [{"file": name, "state": "missing"} for name in sealed if name not in there]
+    wrong += [{"file": name, "state": "not sealed"} for name in there if name not in sealed]
+    wrong += [{"file": n, "state": "changed"} for n, p in there.items() if n in sealed and sealed[n] != _sha256(p)]
+    if wrong:
+        headline = f"{wrong[0]['file']} is {wrong[0]['state']} since the record was sealed"
+        return Report(headline=headline, ok=False, rows=tuple(wrong), remedy="compare the record with its copy")
+    chain = ledger.check(folder / "journal.jsonl") if "journal.jsonl" in there else None
+    if chain and not chain.ok:
+        return chain
+    return Report(headline=f"sealed: {len(sealed)} files are what the run left")
+
+
+def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
+    """A JSON file of a record with its hash, which must be the sealed one; `Refused` where it is missing or changed."""
+    checked = check(folder)
+    if not checked.ok or not (folder / name).is_file():
+        why = checked.headline if not checked.ok else f"the record holds no {name}"
+        raise Refused(f"record {folder.name} is no evidence", why=why, do="make it anew: run that runbook again")
+    return json.loads((folder / name).read_bytes()), _sha256(folder / name)
+
+
+def _is_alive(runner: dict[str, Any]) -> bool:
+    """Whether the process that runs it goes on; a process on another host cannot be seen from here."""
+    if runner.get("host") != socket.gethostname() or not isinstance(runner.get("pid"), int):
+        return False
+    try:
+        os.kill(runner["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _reused(runner)
+
+
+def _reused(runner: dict[str, Any]) -> bool:
+    """Whether the process id meanwhile belongs to a process that started later than the run."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(runner["pid"]).create_time() > runner.get("since", float("inf")) + 1)
+    except psutil.Error:
+        return True
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

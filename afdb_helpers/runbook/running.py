@@ -1,0 +1,262 @@
+"""One run from its record's first byte to its seal: whatever happens in between, run.json and the exit code agree."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import targets
+from afdb_helpers.errors import AfdbError
+from afdb_helpers.report import Report
+from afdb_helpers.runbook import leaks, outcome, parameters, provenance, record, session
+from afdb_helpers.runbook.execution import Execution
+from afdb_helpers.runbook.kernels import Kernel, Kernels
+from afdb_helpers.runbook.outcome import LEAK, RECORD, Ending, Failure
+from afdb_helpers.runbook.record import Record
+from afdb_helpers.runbook.request import Request
+from afdb_helpers.runbook.signals import Signals
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that says what went wrong
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RunResult(Report):
+    """How a run ended. `closed` is the report that the notebook closed its run with, as plain data."""
+
+    id: str
+    folder: Path
+    outcome: str
+    exit_code: int
+    changed: bool | None
+    cause: str | None
+    failing_cell: str | None
+    seconds: float
+
+
+class Running:
+    """A run that has begun: it has a record and a kernel, and it will be ended whatever comes."""
+
+    def __init__(self, request: Request, kept: Record, kernel: Kernel, pool: Kernels, signals: Signals) -> None:
+        self.request, self.record = request, kept
+        self._kernel, self._pool, self._signals = kernel, pool, signals
+        self._begun = time.monotonic()
+        self.notebook = _prepared(request)
+        self.outputs: list[Path] = [kept.folder / "notebook.ipynb"]
+        self.result: RunResult | None = None
+
+    def perform(self, outputs: Sequence[Path] = ()) -> RunResult:
+        """Run the cells and end the record. The notebook is also written to `outputs`, each time in one step."""
+        self.outputs.extend(outputs)
+        work = Execution(self.request, self.notebook, self.record, self._kernel, self._signals)
+        failure: Failure | None = Failure("exception", "the engine itself failed")
+        try:
+            failure = self._pool.runner.run(work.run(self._save, self._meanwhile))
+        finally:
+            result = self.end(failure)
+        return result
+
+    def end(self, failure: Failure | None) -> RunResult:
+        """Stop the kernel, decide how the run ended, seal the record."""
+        seconds = round(time.monotonic() - self._begun, 3)
+        self._stop_kernel()
+        events, failure = self._journal(failure)
+        ending = outcome.judge(events, failure)
+        try:
+            self.record.release()
+            ending = self._seal(ending, events, seconds)
+        except Exception as error:  # a full disk above all; whatever it is, the run did not leave its record
+            ending = outcome.judge(events, Failure(RECORD, f"{type(error).__name__}: {error}", ending.cell))
+            with contextlib.suppress(Exception):
+                self._seal(ending, events, seconds)
+        self.result = _result(self.request, self.record, ending, seconds)
+        self._write_index()
+        return self.result
+
+    def _stop_kernel(self) -> None:
+        """The record is sealed only when nothing can write into it any more."""
+        try:
+            self._pool.runner.run(self._kernel.stop())
+        except Exception:  # whatever the messaging layer has to complain about, the process must go
+            self._kernel.kill()
+
+    def _journal(self, failure: Failure | None) -> tuple[list[dict[str, Any]], Failure | None]:
+        """What happened, and the failure it amounts to: a secret that had to be masked makes any run fail.
+
+        Where the journal cannot be read, nobody can tell that nothing was changed.
+        """
+        try:
+            events = self.record.events()
+        except AfdbError as error:
+            return [{"event": "change.intent"}], failure or Failure(RECORD, str(error))
+        masked = next((event for event in events if event["event"] == "secret.masked"), None)
+        if masked and failure is None:
+            failure = Failure(LEAK, f"{', '.join(masked['settings'])} in the {masked['place']}; it was masked")
+        return events, failure
+
+    def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> Ending:
+        """Write everything that is still missing, the hashes last. A secret found on the way changes the ending."""
+        self._finish_notebook(ending)
+        self._save()
+        self._set_end(ending, events, seconds)
+        self._write_page()
+        if (leak := self._withhold()) is not None:
+            ending = outcome.judge(events, leak)
+            self._set_end(ending, events, seconds)
+        self.record.note("run.end", outcome=ending.outcome, exit_code=ending.exit_code, cause=ending.cause)
+        entry = {"event": "end", "run": self.record.id, "outcome": ending.outcome, "exit_code": ending.exit_code}
+        self.record.seal(ledger_entry=entry)
+        return ending
+
+    def _set_end(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
+        data = self.record.data
+        data |= session.facts(events)
+        if data.get("target"):
+            data["who"]["database_role"] = data["target"].get("server", {}).get("role")
+        data |= {"ended": record.now(), "seconds": seconds, "outcome": ending.outcome, "exit_code": ending.exit_code}
+        data |= {"changed": ending.changed, "cause": ending.cause, "failing_cell": ending.cell}
+        data["headline"] = ending.message
+        self.record.data = leaks.cleaned(data, self.request.secrets)[0]
+
+    def _withhold(self) -> Failure | None:
+        """Remove every file of the record that holds a secret: what is not there cannot be published."""
+        found = self.request.secrets.files(self.record.folder)
+        for path in found:
+            path.unlink()
+        if not found:
+            return None
+        if any(path.name == "notebook.ipynb" for path in found):
+            for output in self.outputs[1:]:
+                output.unlink(missing_ok=True)
+        places = "; ".join(f"{', '.join(settings)} in {path.name}" for path, settings in found.items())
+        self.record.data["withheld"] = sorted(path.name for path in found)
+        return Failure(LEAK, f"{places}; removed from the record")
+
+    def _finish_notebook(self, ending: Ending) -> None:
+        from nbformat.v4 import new_markdown_cell
+
+        about = self.notebook.metadata["papermill"]
+        about |= {"end_time": record.now(), "exception": ending.exit_code != 0, "cause": ending.cause}
+        about |= {"outcome": ending.outcome, "exit_code": ending.exit_code, "failing_cell": ending.cell}
+        self.notebook.cells = [c for c in self.notebook.cells if _MARK not in c.metadata.get("tags", [])]
+        if ending.exit_code:
+            where = f" in cell `{ending.cell}`" if ending.cell else ""
+            text = f"**{ending.outcome.replace('_', ' ')}**: {ending.cause}{where}. Cells after it never ran."
+            mark = new_markdown_cell(text, id="outcome-mark", metadata={"tags": [_MARK]})  # type: ignore[no-untyped-call]
+            self.notebook.cells.insert(0, mark)
+
+    def _save(self) -> None:
+        from nbformat import writes
+
+        data = writes(self.notebook).encode()  # type: ignore[no-untyped-call]
+        for path in self.outputs:
+            record.write(path, data)
+
+    def _write_page(self) -> None:
+        from afdb_helpers import pages
+
+        try:
+            page = pages.record(self.record.data, self.notebook)
+        except Exception as error:  # the page is a view of the record: a defect in it must not cost the record
+            self.record.data["page_error"] = f"not made: {type(error).__name__}"
+        else:
+            record.write(self.record.folder / "report.html", page.encode())
+
+    def _write_index(self) -> None:
+        from afdb_helpers import pages
+        from afdb_helpers.runbook import records
+
+        where = self.record.folder.parent
+        try:
+            runs = [run | {"page": (where / run["id"] / "report.html").is_file()} for run in records.each(where)]
+            record.write(where / "index.html", pages.index(runs).encode())
+        except Exception as error:  # the index is a view of all records, and no part of this one
+            sys.stderr.write(f"{where / 'index.html'} was not written: {type(error).__name__}: {error}\n")
+
+    async def _meanwhile(self) -> None:
+        await self._pool.launch_next()
+        asyncio.get_running_loop().run_in_executor(None, _import_pages)
+
+
+def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
+    """Open the record and launch the kernel. Where the record cannot be written, nothing is launched."""
+    where = record.root(targets.environment())
+    book = request.runbook
+    values = request.values
+    data = {
+        "mode": "engine",
+        "runbook": {"name": book.name, "path": str(book.path), "sha256": request.sha256},
+        "who": provenance.who(),
+        "runner": provenance.runner(),
+        "git": provenance.git(book.path.absolute()),
+        "versions": provenance.versions(),
+        "parameters": values,
+        "parameters_given": sorted(request.given),
+        "approval": {
+            "approver": None,
+            "digest": values.get("approve") or None,
+            "change_ref": values.get("change_ref") or None,
+            "reason": values.get("reason") or None,
+        },
+        "target": {"name": request.target} if request.target else None,
+        "secrets_indistinct": list(request.secrets.indistinct),
+        "started": record.now(),
+        "ended": None,
+        "outcome": None,
+        "exit_code": None,
+        "cause": None,
+        "failing_cell": None,
+    }
+    kept = record.begin(where, runbook=book.name, target=request.target, data=data)
+    return Running(request, kept, pool.take(), pool, signals)
+
+
+def _prepared(request: Request) -> NotebookNode:
+    """The notebook as it will run: the given values in a cell of their own after the parameters."""
+    from nbformat.v4 import new_code_cell
+
+    notebook = copy.deepcopy(request.notebook)
+    notebook.metadata["papermill"] = {"parameters": dict(request.given), "start_time": record.now()}
+    if request.given:
+        source = parameters.injected(request.given)
+        cell = new_code_cell(source, id="injected-parameters", metadata={"tags": ["injected-parameters"]})  # type: ignore[no-untyped-call]
+        at = next(i for i, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", []))
+        notebook.cells.insert(at + 1, cell)
+    return notebook
+
+
+def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> RunResult:
+    said = ending.message.splitlines() or [""]
+    headline = f"{request.runbook.name}: {ending.outcome.replace('_', ' ')}"
+    headline += f" ({ending.cause})" if ending.cause else ""
+    rows = [{"record": kept.id, "exit code": ending.exit_code, "seconds": seconds, "said": said[0]}]
+    do = next((line.strip().removeprefix("do:").strip() for line in said if line.strip().startswith("do:")), "")
+    return RunResult(
+        headline=headline,
+        ok=ending.exit_code == 0,
+        rows=tuple(rows),
+        remedy=do or ("" if ending.exit_code == 0 else f"afdb records show {kept.id}"),
+        id=kept.id,
+        folder=kept.folder,
+        outcome=ending.outcome,
+        exit_code=ending.exit_code,
+        changed=ending.changed,
+        cause=ending.cause,
+        failing_cell=ending.cell,
+        seconds=seconds,
+    )
+
+
+def _import_pages() -> None:
+    from afdb_helpers import pages
+
+    pages.index([])
