@@ -27,8 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from afdb_helpers.runbook.engine import execute as execute
     from afdb_helpers.runbook.engine import execute_many as execute_many
-    from afdb_helpers.runbook.notebooks import Runbook as Runbook
-    from afdb_helpers.runbook.notebooks import catalogue as catalogue
+    from afdb_helpers.runbook.catalogue import Runbook as Runbook
     from afdb_helpers.runbook.running import RunResult as RunResult
     from afdb_helpers.runbook.session import Run as Run
     from afdb_helpers.runbook.session import begin as begin
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Run": "session",
     "RunResult": "running",
-    "Runbook": "notebooks",
+    "Runbook": "catalogue",
     "begin": "session",
-    "catalogue": "notebooks",
     "execute": "engine",
     "execute_many": "engine",
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from afdb_helpers.errors import AfdbError, ConfigError, Interrupted
-from afdb_helpers.runbook import notebooks, record, request, running
+from afdb_helpers.runbook import catalogue, record, request, running
 from afdb_helpers.runbook.kernels import Kernels, without_grammar
 from afdb_helpers.runbook.outcome import Failure
 from afdb_helpers.runbook.running import Running, RunResult
@@ -36,7 +36,7 @@ def execute(
     `exit_code` is that of run.json.
     """
     asked = request.admit(
-        notebooks.find(name_or_path), parameters or {}, cell_timeout=cell_timeout, start_timeout=start_timeout
+        catalogue.find(name_or_path), parameters or {}, cell_timeout=cell_timeout, start_timeout=start_timeout
     )
     with ExitStack() as stack:
         signals = signals or stack.enter_context(Signals())

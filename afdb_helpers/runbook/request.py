@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.runbook import leaks, notebooks, parameters
+from afdb_helpers.runbook import catalogue, leaks, parameters
 from afdb_helpers.runbook.kernels import without_grammar
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 KERNELS = ("python3", "python")
-_SKIPPING = {
+SKIPPING = {
     "raises-exception": "its failure would be taken for a success",
     "skip-execution": "it would be recorded as run",
 }
@@ -27,7 +27,7 @@ _SKIPPING = {
 class Request:
     """A run that may begin: the notebook as it stands in its file, and the values it is to get."""
 
-    runbook: notebooks.Runbook
+    runbook: catalogue.Runbook
     sha256: str
     notebook: NotebookNode
     given: Mapping[str, Any]
@@ -53,12 +53,12 @@ def admit(
 
     Raises `ConfigError` or `Refused`; starts and writes nothing.
     """
-    data = notebooks.load(path)
+    data = catalogue.load(path)
     text = path.read_text(encoding="utf-8")
     _refuse_executed(path, data)
     refuse_skipping(data["cells"])
     kernel_name(data.get("metadata", {}), None)
-    book = notebooks.read(path)
+    book = catalogue.read(path)
     secrets = leaks.known(targets.environment(), public=text)
     values = parameters.check(book.parameters, given, secrets, runbook=book.name)
     if cell_timeout is not None and cell_timeout <= 0:
@@ -84,16 +84,16 @@ def kernel_name(metadata: Mapping[str, Any], asked: str | None) -> str:
 def refuse_skipping(cells: list[dict[str, Any]]) -> None:
     """Raise `Refused` on tags that make a runner pass over a cell's failure, or over the cell."""
     for number, cell in enumerate(cells):
-        for tag in set(notebooks.tags(cell)) & set(_SKIPPING):
+        for tag in set(catalogue.tags(cell)) & set(SKIPPING):
             raise Refused(
-                f"cell {cell.get('id', number)} is tagged {tag}", why=_SKIPPING[tag], do="remove the tag from the cell"
+                f"cell {cell.get('id', number)} is tagged {tag}", why=SKIPPING[tag], do="remove the tag from the cell"
             )
 
 
 def _refuse_executed(path: Path, data: Mapping[str, Any]) -> None:
     """An executed notebook holds what an earlier run was given, and would silently use it again."""
     code = [cell for cell in data["cells"] if cell.get("cell_type") == "code"]
-    injected = any("injected-parameters" in notebooks.tags(cell) for cell in code)
+    injected = any("injected-parameters" in catalogue.tags(cell) for cell in code)
     ran = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in code)
     if injected or ran or "papermill" in data.get("metadata", {}):
         held = "parameters of an earlier run" if injected else "outputs of an earlier run"

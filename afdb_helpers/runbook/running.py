@@ -31,8 +31,10 @@ _MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that say
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RunResult(Report):
-    """How a run ended. `closed` is the report that the notebook closed its run with, as plain data."""
+    """How a run ended. `said` is the headline the notebook closed its run with, or what stopped it."""
 
+    runbook: str
+    said: str
     id: str
     folder: Path
     outcome: str
@@ -243,6 +245,8 @@ def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> R
     return RunResult(
         headline=headline,
         ok=ending.exit_code == 0,
+        runbook=request.runbook.name,
+        said=said[0],
         rows=tuple(rows),
         remedy=do or ("" if ending.exit_code == 0 else f"afdb records show {kept.id}"),
         id=kept.id,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import revisions, targets
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import leaks, notebooks, outcome, provenance, record, records
+from afdb_helpers.runbook import catalogue, leaks, outcome, provenance, record, records
 from afdb_helpers.runbook.record import Record
 from afdb_helpers.targets import Target
 
@@ -185,8 +185,8 @@ def begin(name: str, *, target: str | None = None, writes: bool = False, **evide
     given (backup=…, plan=…) is journaled as evidence.
     """
     kept = _recorded()
-    if kept is None and Path.cwd().resolve() == notebooks.folder():
-        os.chdir(notebooks.folder().parent)  # JupyterLab starts kernels beside the notebook; `afdb run` does not
+    if kept is None and Path.cwd().resolve() == catalogue.folder():
+        os.chdir(catalogue.folder().parent)  # JupyterLab starts kernels beside the notebook; `afdb run` does not
     found = targets.get(target) if target else None
     if found and found.protected and writes and kept is None:
         raise Refused(
@@ -228,7 +228,7 @@ def _recorded() -> Record | None:
 def _interactive(name: str, target: Target | None) -> Record:
     where = record.root(targets.environment())
     try:
-        path = notebooks.find(name)
+        path = catalogue.find(name)
         book = {"name": name, "path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     except ConfigError:
         book = {"name": name}
