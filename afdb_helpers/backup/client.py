@@ -172,8 +172,10 @@ def unavailable(target: Target, what: str, said: str) -> Unavailable:
     """The error for what a server or a client program said; its password is left out of it."""
     first = said.strip().splitlines()[0] if said.strip() else "it said nothing"
     cause = targets.cannot_look(target, RuntimeError(first))
-    known = next((do for pattern, do in _REMEDIES if re.search(pattern, first)), "")
-    return Unavailable(what, why=cause.why, do=known or cause.do)
+    for pattern, do in _REMEDIES:
+        if re.search(pattern, first):
+            return Unavailable(what, why=first.replace(target.secret_parts().get("password") or "\0", "***"), do=do)
+    return Unavailable(what, why=cause.why, do=cause.do)
 
 
 _REMEDIES = [

@@ -75,11 +75,12 @@ def dump(
 
 
 def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> Facts:
-    with _looking(target), target.connect() as connection:
+    with target.connect() as connection, _looking(target):
         about = _about(connection)
         tables = _rows(connection, "dump_tables")
+    _refuse_filtered(target, tables)
     tools = client.find(int(re.match(r"\d+", about["server"]["version"])[0]))  # type: ignore[index]
-    with _looking(target), target.connect(snapshot=True, application_name="afdb backup") as connection:
+    with target.connect(snapshot=True, application_name="afdb backup") as connection, _looking(target):
         moment = _moment(connection, tables, lock_timeout)
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
                      f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}"]  # fmt: skip
@@ -88,6 +89,16 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
             said = run.finish()
     used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said}
     return about | {"snapshot": moment, "client": used} | content
+
+
+def _refuse_filtered(target: Target, tables: list[Facts]) -> None:
+    filtered = ", ".join(f"{table['schema']}.{table['name']}" for table in tables if table["filtered"])
+    if filtered:
+        raise Unavailable(
+            f"target {target.name} cannot be backed up as this role",
+            why=f"row-level security would hide rows of {filtered} from it",
+            do="back up as a role with BYPASSRLS, or as the tables' owner",
+        )
 
 
 def _about(connection: Connection) -> Facts:
@@ -136,7 +147,7 @@ def _sqlite(target: Target, folder: Path) -> Facts:
     from datetime import UTC, datetime
 
     file = folder / DATABASE
-    with _looking(target), target.connect() as source:
+    with target.connect() as source, _looking(target):
         who = catalog.identity(source)
         mode = source.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         with contextlib.closing(sqlite3.connect(file)) as copy:

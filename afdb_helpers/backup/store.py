@@ -63,7 +63,7 @@ class Listing(Report):
 def home(store: Path | None = None) -> Path:
     """The folder of the backups: `store`, else AFDB_BACKUPS, else backups/ in this folder."""
     named = str(store or targets.environment().get("AFDB_BACKUPS") or "backups")
-    if "://" in named:
+    if store is None and "://" in named:
         raise ConfigError(
             "AFDB_BACKUPS is a URL",
             why="backups are written to a folder; object stores are not supported",

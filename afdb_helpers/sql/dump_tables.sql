@@ -1,5 +1,6 @@
--- Every table whose rows a dump holds, partitions included. Tables that belong to an extension are the extension's.
-SELECT n.nspname AS schema, c.relname AS name
+-- Every table whose rows a dump holds, partitions included, and whether a policy would hide rows of it from this role.
+-- Tables that belong to an extension are the extension's.
+SELECT n.nspname AS schema, c.relname AS name, row_security_active(c.oid) AS filtered
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p')

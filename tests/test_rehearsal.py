@@ -1,0 +1,287 @@
+"""A rehearsal shows what the migration does, before it is done, and touches nothing but a private copy."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import make_url
+
+from afdb_helpers import backup, catalog, rehearsal, targets
+from afdb_helpers.backup import Backup, Copy
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.revisions import Project
+from afdb_helpers.targets import Target
+
+ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"))
+with engine.connect() as connection:
+    context.configure(connection=connection, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "two", "one"
+{mapping}
+
+def upgrade():
+{body}
+
+def downgrade():
+    pass
+"""
+RENAME = 'mapping = {"users": {"renamed": {"name": "full_name"}}}'
+
+Chain = Callable[..., Project]
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    """Writes a project of two revisions; the second one's body is given."""
+
+    def write(body: str, mapping: str = "", env: str = ENV) -> Project:
+        versions = tmp_path / "project" / "versions"
+        versions.mkdir(parents=True)
+        (versions.parent / "env.py").write_text(env)
+        ini = tmp_path / "alembic.ini"
+        ini.write_text(f"[alembic]\nscript_location = {versions.parent}\n")
+        (versions / "one.py").write_text('revision, down_revision = "one", None\n')
+        lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+        (versions / "two.py").write_text(REVISION.format(mapping=mapping, body=lines))
+        return Project(ini)
+
+    return write
+
+
+@contextlib.contextmanager
+def session(url: str) -> Iterator[Any]:
+    parts = make_url(url)
+    host = str(parts.query["host"])
+    with contextlib.closing(psycopg2.connect(host=host, user=parts.username, dbname=parts.database)) as connection:
+        connection.autocommit = True
+        yield connection.cursor()
+
+
+@pytest.fixture(scope="module")
+def target(postgres: Server) -> Iterator[Target]:
+    url = postgres.create_database("rehearsed")
+    with session(url) as cursor:
+        cursor.execute(
+            "CREATE TABLE users (id int PRIMARY KEY, name text, price numeric(12, 4));"
+            "INSERT INTO users SELECT i, 'n' || i, 1.2345 FROM generate_series(1, 1000) i;"
+            "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
+            "INSERT INTO alembic_version VALUES ('one');"
+            "CREATE FUNCTION grow() RETURNS int LANGUAGE sql AS 'DELETE FROM users WHERE id = 1 RETURNING id'"
+        )
+    yield targets.parse("default", url, {})
+    postgres.drop_database("rehearsed")
+
+
+def proven(target: Target, folder: Path) -> Backup:
+    made = backup.dump(target, store=folder / "store")
+    assert backup.prove(made).ok
+    return backup.find("latest", store=folder / "store")
+
+
+@pytest.fixture(scope="module")
+def found(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Backup:
+    """A proven backup of the target; a rehearsal changes neither."""
+    return proven(target, tmp_path_factory.mktemp("found"))
+
+
+def stands(target: Target) -> tuple[Any, ...]:
+    with target.connect() as connection:
+        return catalog.heads(connection), catalog.snapshot(connection).digest
+
+
+def test_a_rehearsal_shows_statements_locks_and_that_every_value_is_kept(
+    target: Target, found: Backup, chain: Chain
+) -> None:
+    project = chain(
+        """
+op.alter_column("users", "name", new_column_name="full_name")
+assert op.get_bind().execute(sa.text("SELECT count(*) FROM users")).scalar() == 1000
+op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))
+op.execute("UPDATE users SET price = price WHERE id <= 10")
+op.execute("SELECT pg_sleep(0.2)")
+""",
+        RENAME,
+    )
+    before, sealed = stands(target), found.seal
+    result = rehearsal.rehearse(found, project)
+    assert result.ok, result
+    assert (result.before, result.after) == (("one",), ("two",))
+    assert "every value preserved (1,000 rows" in result.headline
+    assert any("RENAME name TO full_name" in sql for sql in result.sql)
+    assert not [sql for sql in result.sql if sql.startswith("SELECT")]
+    assert [s for s in result.statements if s["sql"].startswith("SELECT count") and not s["changes"]]
+    update = next(row for row in result.rows if row["statement"].startswith("UPDATE users"))
+    assert update["rows"] == 10
+    renamed = next(row for row in result.locks.rows if row["relation"] == "users")
+    assert (renamed["lock"], renamed["blocks"]) == ("AccessExclusiveLock", "reads and writes")
+    assert 0.2 <= renamed["seconds"] <= result.seconds
+    assert "orders" not in {row["relation"] for row in result.locks.rows}
+    assert "users" in result.locks.headline
+    assert stands(target) == before
+    assert backup.find(found.id, store=found.path.parent).seal == sealed
+    plain = result.as_dict()
+    assert plain["backup"] == found.id
+    assert len(plain["statements"]) == len(result.statements)
+
+
+def test_the_plan_holds_the_rehearsed_sql_and_fits_only_the_database_that_was_backed_up(
+    target: Target, found: Backup, chain: Chain
+) -> None:
+    project = chain('op.execute("CREATE INDEX ix ON users (price)")')
+    result = rehearsal.rehearse(found, project, revision="two")
+    with target.connect() as connection:
+        plan = rehearsal.plan(result, connection, project)
+    assert plan.content["sql"] == result.sql
+    assert plan.content["to"] == "two"
+    assert "CREATE INDEX ix ON users (price)" in plan.content["sql"]
+    with session(target.secret_url()) as cursor:
+        cursor.execute("ALTER TABLE users ADD COLUMN more int")
+        with target.connect() as connection, pytest.raises(Refused, match="not as it was in backup"):
+            rehearsal.plan(result, connection, project)
+        cursor.execute("ALTER TABLE users DROP COLUMN more")
+
+
+def test_a_failing_revision_is_named_with_its_statement(target: Target, found: Backup, chain: Chain) -> None:
+    project = chain(
+        """
+op.execute("CREATE TABLE fine (i int)")
+op.execute("INSERT INTO users (id, name) VALUES (1, 'canary')")
+"""
+    )
+    result = rehearsal.rehearse(found, project)
+    assert not result.ok
+    assert "INSERT INTO users" in result.headline
+    assert "duplicate key" in result.headline
+    assert "Key (id)" not in str(result)  # the values of the row are in that line of the server's message
+    assert result.rows[-1]["seconds"] is None
+    assert result.after == ("one",)
+    with target.connect() as connection, pytest.raises(Refused, match="duplicate key"):
+        rehearsal.plan(result, connection, project)
+
+
+def test_a_revision_that_fails_in_python_is_named_too(found: Backup, chain: Chain) -> None:
+    result = rehearsal.rehearse(found, chain("raise ValueError('no such thing')"))
+    assert not result.ok
+    assert "ValueError: no such thing" in result.headline
+
+
+def test_a_value_lost_on_the_way_is_seen_though_the_migration_succeeds(found: Backup, chain: Chain) -> None:
+    project = chain('op.alter_column("users", "price", type_=sa.Numeric(12, 2))')
+    result = rehearsal.rehearse(found, project)
+    assert not result.ok
+    assert result.after == ("two",)
+    lost = next(row for row in result.parts[1].rows if row["table"] == "users")
+    assert (lost["rows before"], lost["rows now"], lost["differs"]) == (1000, 1000, "price")
+
+
+def test_a_rename_that_nobody_declared_is_a_loss(found: Backup, chain: Chain) -> None:
+    result = rehearsal.rehearse(found, chain('op.alter_column("users", "name", new_column_name="full_name")'))
+    assert not result.ok
+    assert result.parts[1].rows[0]["differs"] == "gone: name"
+
+
+def test_an_upgrade_that_returns_normally_and_commits_nothing_is_seen(found: Backup, chain: Chain) -> None:
+    early = ENV.replace("    context.configure(", '    connection.exec_driver_sql("SELECT 1")\n    context.configure(')
+    result = rehearsal.rehearse(found, chain('op.execute("CREATE TABLE more (i int)")', env=early))
+    assert not result.ok
+    assert "ended without an error, and the copy is at one" in result.headline
+
+
+def test_an_env_py_that_goes_elsewhere_is_stopped_before_it_commits(
+    target: Target, found: Backup, chain: Chain, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = targets.parse("elsewhere", new_database(), {})
+    with session(elsewhere.secret_url()) as cursor:
+        cursor.execute(
+            "CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('one')"
+        )
+    stubborn = ENV.replace('context.config.get_main_option("sqlalchemy.url")', repr(elsewhere.secret_url()))
+    project = chain('op.execute("CREATE TABLE more (i int)")', env=stubborn)
+    before = stands(elsewhere)
+    with pytest.raises(Refused, match="another database than the one it is given"):
+        rehearsal.rehearse(found, project)
+    assert stands(elsewhere) == before
+    monkeypatch.setattr(Copy, "visited", lambda self: True)  # the control: without the guard it is changed
+    assert not rehearsal.rehearse(found, project).ok
+    assert stands(elsewhere) != before
+
+
+def test_a_migration_is_rehearsed_as_the_role_that_will_run_it(database: str, tmp_path: Path, chain: Chain) -> None:
+    with session(database) as cursor:
+        cursor.execute(
+            "DROP ROLE IF EXISTS modest; CREATE ROLE modest LOGIN; CREATE TABLE users (id int);"
+            "GRANT SELECT ON users TO modest; CREATE TABLE alembic_version (version_num varchar(32));"
+            "INSERT INTO alembic_version VALUES ('one'); ALTER TABLE alembic_version OWNER TO modest"
+        )
+        modest = make_url(database).set(username="modest").render_as_string()
+        made = proven(targets.parse("default", modest, {}), tmp_path)
+        project = chain('op.add_column("users", sa.Column("more", sa.Integer))')
+        refused = rehearsal.rehearse(made, project)
+        assert "must be owner of table users" in refused.headline  # a superuser would have been allowed to
+        cursor.execute("DROP OWNED BY modest; DROP ROLE modest")
+
+
+def test_a_backup_at_the_revision_already_leaves_nothing_to_do(found: Backup, chain: Chain) -> None:
+    result = rehearsal.rehearse(found, chain("pass"), revision="one")
+    assert result.ok
+    assert "nothing to do" in result.headline
+    assert result.sql == []
+
+
+def test_an_unproven_backup_is_refused(target: Target, tmp_path: Path, chain: Chain) -> None:
+    made = backup.dump(target, store=tmp_path / "store")
+    with pytest.raises(Refused, match="is not proven"):
+        rehearsal.rehearse(made, chain("pass"))
+
+
+def test_an_unknown_revision_is_a_config_error(found: Backup, chain: Chain) -> None:
+    with pytest.raises(ConfigError, match="unknown"):
+        rehearsal.rehearse(found, chain("pass"), revision="three")
+
+
+def test_a_select_that_writes_counts_as_a_change(found: Backup, chain: Chain) -> None:
+    project = chain(
+        """
+op.execute("SELECT grow()")
+op.execute("SELECT count(*) FROM users")
+"""
+    )
+    result = rehearsal.rehearse(found, project)
+    assert "SELECT grow()" in result.sql
+    assert "SELECT count(*) FROM users" not in result.sql
+    assert not result.ok
+
+
+def test_sqlite_is_rehearsed_on_a_copy_of_the_file(tmp_path: Path, chain: Chain) -> None:
+    file = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.executescript(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users VALUES (1, 'x'), (2, 'y');"
+            "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('one')"
+        )
+    before = file.read_bytes()
+    made = proven(targets.parse("default", f"sqlite:///{file}", {}), tmp_path)
+    body = 'with op.batch_alter_table("users") as batch:\n    batch.alter_column("name", new_column_name="full_name")'
+    result = rehearsal.rehearse(made, chain(body, RENAME))
+    assert result.ok, result
+    assert result.after == ("two",)
+    assert any("full_name" in sql for sql in result.sql)
+    assert file.read_bytes() == before
+    assert backup.prove(made).ok, "the backup itself was changed"
