@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.reflection import Inspector
 
 VERSION_TABLE = "alembic_version"
+SHAPE = 2  # of a snapshot: a cached one of another shape is none
 Table = dict[str, Any]
 
 
@@ -183,6 +184,8 @@ def _column(inspector: Inspector, column: Mapping[str, Any]) -> dict[str, Any]:
     kind = column["type"].compile(dialect=inspector.dialect)
     default = column.get("default")
     facts = {"type": kind, "nullable": bool(column["nullable"]), "default": default}
+    if labels := getattr(getattr(column["type"], "item_type", column["type"]), "enums", None):
+        facts["values"] = list(labels)
     for extra in ("identity", "computed"):
         if column.get(extra):
             facts[extra] = {
@@ -199,9 +202,12 @@ def _foreign_key(key: ReflectedForeignKeyConstraint) -> str:
 
 
 def _index(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns or expressions, whether it is unique, and what else was asked for: using, include, where, order."""
     columns = index.get("expressions") or index["column_names"]
-    where = index.get("dialect_options", {}).get("postgresql_where")
-    return {"columns": list(columns), "unique": bool(index["unique"]), **({"where": where} if where else {})}
+    asked = {key.partition("_")[2]: value for key, value in sorted(index.get("dialect_options", {}).items()) if value}
+    if sorting := index.get("column_sorting"):
+        asked["order"] = ", ".join(f"{column} {' '.join(how)}" for column, how in sorting.items())
+    return {"columns": list(columns), "unique": bool(index["unique"]), **asked}
 
 
 def _sqlite_size(connection: Connection, table: str) -> dict[str, Any]:

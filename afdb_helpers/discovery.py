@@ -52,6 +52,12 @@ def state(connection: Connection, found: Project) -> Report:
         )
     if not stamped:
         return _unstamped(live, found, graph)
+    if len(stamped) > 1:
+        return Report(
+            headline=f"stamped with {len(stamped)} revisions: {', '.join(stamped)}",
+            ok=False,
+            remedy=f"merge them: alembic merge -m merge {' '.join(stamped)}",
+        )
     behind = graph.between(stamped, graph.head())
     where = f"at {', '.join(stamped)}" + (f", {count(len(behind), 'revision')} behind" if behind else " (head)")
     compared = drift.compare(live, drift.reference(found, graph, stamped[0], dialect=live.dialect))

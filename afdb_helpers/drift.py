@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,15 @@ def compare(live: Catalog, reference: Catalog) -> Report:
 
 
 def reference(project: Project, graph: Graph, revision: str, *, dialect: str = "postgresql") -> Catalog:
-    """The schema that the chain makes when it is replayed up to `revision`, or made from these files before.
+    """The schema that the chain makes when it is replayed up to `revision`, or made from the same files before.
 
     Starts a private server and changes nothing else. Raises `Unavailable` when the chain does not run from empty.
     """
     needed = graph.ancestors(graph.get(revision).id)
     files = [(r.id, r.sha256) for r in graph.revisions if r.id in needed]
-    cached = _cache() / f"{catalog.digest([dialect, files]).removeprefix('sha256:')}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    makers = [dialect, _version() if dialect == "postgresql" else None, version("sqlalchemy"), catalog.SHAPE]
+    cached = _cache() / f"{catalog.digest([makers, files]).removeprefix('sha256:')}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Catalog.from_dict(json.loads(cached.read_text()))
     with _empty_database(dialect) as url:
         made = replay(project, revision, url)
@@ -115,7 +117,8 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, Mapping):
-        return f"{'unique ' if value.get('unique') else ''}({', '.join(map(str, value.get('columns', ())))})"
+        more = "".join(f" {k} {v}" for k, v in value.items() if k not in ("columns", "unique"))
+        return f"{'unique ' if value.get('unique') else ''}({', '.join(map(str, value.get('columns', ())))}){more}"
     return "none" if value is None else str(value)
 
 

@@ -63,11 +63,9 @@ class Server:
         """The databases there are, templates left out."""
         return [row[0] for row in self._administer("SELECT datname FROM pg_database WHERE NOT datistemplate")]
 
-    def stop(self, *, delete: bool = False) -> None:
-        """Stop the server (sessions are cut, nothing committed is lost); with `delete` its data go too."""
+    def stop(self) -> None:
+        """Stop the server: sessions are cut, nothing committed is lost."""
         _run(self.programs / "pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
-        if delete:
-            shutil.rmtree(self.data.parent, ignore_errors=True)
 
     def _administer(self, statement: object) -> list[tuple[str]]:
         import psycopg2
@@ -101,17 +99,16 @@ def start(version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None 
     """
     sweep()
     home = _scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    server = _start(home, version, {**_FAST, **(settings or {})})
     try:
-        yield server
+        yield _start(home, version, {**_FAST, **(settings or {})})
     finally:
-        server.stop(delete=True)
+        _end(home)
 
 
 def keep(name: str, version: int = DEFAULT_VERSION) -> Server:
     """A server that outlives this process and keeps its data; started where it is not running; `stop` ends it."""
     home = _scratch() / name
-    if (home / "data" / "postmaster.pid").is_file() and _alive(home / "data"):
+    if _postmaster(home / "data"):
         return Server(version, home / "data", _programs(version), home)
     return _start(home, version, {})
 
@@ -123,10 +120,7 @@ def sweep() -> list[str]:
         owner = home.name.split("-")[0]
         if not owner.isdigit() or _running(int(owner)):
             continue
-        postmaster = home / "data" / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            os.kill(int(postmaster.read_text().split()[0]), signal.SIGQUIT)
-        shutil.rmtree(home, ignore_errors=True)
+        _end(home)
         gone.append(home.name)
     return gone
 
@@ -134,6 +128,18 @@ def sweep() -> list[str]:
 def name_for(folder: Path) -> str:
     """A server's name that belongs to a folder, so that two checkouts do not share one."""
     return f"demo-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _end(home: Path) -> None:
+    """Stop a server whose data nobody needs any more, and remove them; also one that died, or never quite started."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if pid := _postmaster(home / "data"):
+            process = psutil.Process(pid)
+            process.send_signal(signal.SIGQUIT)
+            psutil.wait_procs([process], timeout=10)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def _start(home: Path, version: int, settings: Mapping[str, str]) -> Server:
@@ -250,11 +256,15 @@ def _run(program: Path, *arguments: object, log: Path | None = None) -> None:
     )
 
 
-def _alive(data: Path) -> bool:
+def _postmaster(data: Path) -> int | None:
+    """The server that works in this folder. None also where the number it left belongs to another process by now."""
+    import psutil
+
     try:
-        return _running(int((data / "postmaster.pid").read_text().split()[0]))
-    except (OSError, ValueError, IndexError):
-        return False
+        pid = int((data / "postmaster.pid").read_text().split()[0])
+        return pid if Path(psutil.Process(pid).cwd()) == data.resolve() else None
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
 
 
 def _running(pid: int) -> bool:

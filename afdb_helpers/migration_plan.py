@@ -71,7 +71,7 @@ def make(
         other = "downgrade" if direction == "upgrade" else "upgrade"
         raise ConfigError(
             f"revision {wanted} is not {'ahead of' if direction == 'upgrade' else 'behind'} the database",
-            why=f"it is at {', '.join(current) or 'no revision'}, and an {direction} goes one way only",
+            why=f"it is at {', '.join(current) or 'no revision'}, and this goes one way only",
             do=f"afdb {other} {wanted}",
         )
     identity = catalog.identity(connection)

@@ -84,10 +84,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Inline styles only and every value escaped, so that a record page stays inert."""
-        color = "#1a7f37" if self.ok else "#cf222e"
-        out = [
-            f'<p><strong><span style="color:{color}">{mark(self.ok)}</span> {html.escape(show(self.headline))}</strong></p>'
-        ]
+        sign = f'<span style="color:{"#1a7f37" if self.ok else "#cf222e"}">{mark(self.ok)}</span>'
+        out = [f"<p><strong>{sign} {html.escape(show(self.headline))}</strong></p>"]
         if self.rows:
             out.append(_html_table(self.rows))
         if self.remedy:

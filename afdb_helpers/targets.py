@@ -277,9 +277,8 @@ def _label(url: URL) -> str:
 
 
 def _scrub(said: str, target: Target) -> str:
-    password = target._url.password
-    if not password:
-        return said
-    for shape in {str(password), quote(str(password), safe=""), unquote(str(password))}:
-        said = said.replace(shape, "***")
+    parts = target.secret_parts()
+    for password in filter(None, (parts.get("password"), parts.get("sslpassword"))):
+        for shape in {password, quote(password, safe=""), unquote(password)}:
+            said = said.replace(shape, "***")
     return said

@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from afdb_helpers import report
 from afdb_helpers.errors import AfdbError
-from afdb_helpers.report import show
 
 SECTIONS = {
     "See it": ("demo", "lab"),
@@ -76,7 +76,7 @@ def main() -> None:
     try:
         sys.exit(afdb(standalone_mode=False) or 0)
     except AfdbError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {show(str(error))}", err=True)
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {report.show(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as asked:
         click.echo(asked.format_message())

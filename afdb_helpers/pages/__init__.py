@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
+_UNSEEN = re.compile(
+    r"\x1b\[[0-9:;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a terminal's colours, titles and links
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # control characters but tab and line feed
+    r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"  # of no width, or turning the direction of what follows
+)
 _IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 _TAGS = {"p", "strong", "em", "code", "pre", "span", "div", "br", "table", "thead", "tbody", "tr", "th", "td", "ul",
          "ol", "li", "h1", "h2", "h3", "h4", "a", "blockquote", "hr", "img", "figure", "figcaption"}  # fmt: skip
@@ -24,7 +28,7 @@ _TAGS = {"p", "strong", "em", "code", "pre", "span", "div", "br", "table", "thea
 
 def record(run: Mapping[str, Any], notebook: Mapping[str, Any]) -> str:
     """The page of one record: first who, what, when, why and with what result, then the notebook as it ran."""
-    title = f"{run.get('runbook', {}).get('name', 'run')} · {run.get('id', '')}"
+    title = f"{(run.get('runbook') or {}).get('name', 'run')} · {run.get('id', '')}"
     cells = [_cell(cell) for cell in notebook.get("cells", ()) if "".join(cell.get("source", "")).strip()]
     shown = {"title": title, "run": run, "facts": facts(run), "cells": cells}
     return _environment().get_template("record.html").render(shown)
@@ -38,13 +42,13 @@ def index(runs: Iterable[Mapping[str, Any]]) -> str:
 
 def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The questions that a reader a year later asks, with their answers; a question without one is left out."""
-    who, target, approval = (run.get(key) or {} for key in ("who", "target", "approval"))
+    who, target, approval, book = (run.get(key) or {} for key in ("who", "target", "approval", "runbook"))
     started, ended = run.get("started"), run.get("ended")
     server = target.get("server") or {}
     place = " · ".join(str(p) for p in (target.get("name"), target.get("label"), server.get("version")) if p)
     asked = [
         ("Who", " · ".join(str(v) for v in (who.get("os_user"), who.get("git_author"), who.get("ci_actor")) if v)),
-        ("What", f"{run.get('runbook', {}).get('name', '')} ({', '.join(f'{k}={v}' for k, v in parameters(run))})"),
+        ("What", f"{book.get('name', '')} ({', '.join(f'{k}={v}' for k, v in parameters(run))})"),
         ("Where", place),
         ("When", f"{started} to {ended or 'no end was recorded'}"),
         ("Took", f"{run['seconds']:.1f} s" if isinstance(run.get("seconds"), int | float) else ""),
@@ -88,8 +92,8 @@ def _output(output: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def plain(text: str) -> str:
-    """Text without terminal control sequences."""
-    return _ANSI.sub("", text)
+    """Text without what is not seen but acts: terminal sequences, control characters, turned directions."""
+    return _UNSEEN.sub("", text)
 
 
 def clean(markup: str) -> str:
@@ -106,12 +110,25 @@ def clean(markup: str) -> str:
         "text-align",
         "vertical-align",
     ]
-    allowed = {"*": ["style"], "a": ["href"], "img": ["src", "alt"]}
+    allowed = {"*": _layout, "a": _link, "img": _embedded}
     cleaned: str = bleach.clean(
         markup, tags=_TAGS, attributes=allowed, css_sanitizer=CSSSanitizer(allowed_css_properties=layout),
         protocols=["https", "data", "http"],
     )  # fmt: skip
     return cleaned
+
+
+def _layout(tag: str, name: str, value: str) -> bool:
+    return name == "style"
+
+
+def _link(tag: str, name: str, value: str) -> bool:
+    return name == "href" and not value.strip().lower().startswith("data:")
+
+
+def _embedded(tag: str, name: str, value: str) -> bool:
+    """A picture's source stands in the page; nothing is loaded."""
+    return name == "alt" or (name == "src" and value.startswith("data:image/"))
 
 
 @cache
@@ -123,9 +140,15 @@ def _markdown() -> Any:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
     folder = Path(__file__).parent
-    made = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=ChainableUndefined,  # the record of a run that was killed lacks a part or two
+        trim_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
     made.filters["outcome"] = lambda value: str(value or "no end").replace("_", " ")
     return made
