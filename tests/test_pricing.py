@@ -306,6 +306,13 @@ def test_provisioned_disk_has_a_least_size_steps_and_doublings() -> None:
         assert next(c.quantity for c in bill.charges if c.meter == "disk_gb") == provisioned
 
 
+def test_backups_are_free_up_to_the_disk_that_is_provisioned_not_the_data_in_it() -> None:
+    used = pricing.workload(db_gb=2, backup_days=10, changed_gb_per_day=1)
+    assert "Backup storage" not in amounts(pricing.bill("aws-rds-pg-t4g-micro", used))
+    more = pricing.bill("aws-rds-pg-t4g-micro", used.but(changed_gb_per_day=2))
+    assert amounts(more)["Backup storage"] == Decimal("0.19")  # 2 + 20 - 20 GB at 0.095
+
+
 def test_euros_become_dollars_at_a_stated_rate_with_its_date() -> None:
     bill = pricing.bill("hetzner-cx33", pricing.workload())
     assert bill.total == Decimal("10.46")
@@ -356,10 +363,12 @@ def test_rows_are_sorted_by_total_and_the_unfit_are_told_apart() -> None:
 
 
 def test_needs_that_no_offer_meets_are_not_ok() -> None:
-    report = pricing.compare(pricing.workload(ram_gb=20_000, production=True))
+    needs = pricing.workload(ram_gb=20_000, pitr_days=100, region="eu", production=True)
+    report = pricing.compare(needs)
     assert not report.ok
     assert report.remedy
-    assert not pricing.recommend(pricing.workload(ram_gb=20_000, production=True)).ok
+    assert len(report.parts[0].rows) == len(HOSTS)
+    assert not pricing.recommend(needs).ok
 
 
 def test_old_and_undated_figures_are_marked_and_none_is_hidden() -> None:
@@ -374,6 +383,12 @@ def test_line_items_carry_quantity_unit_price_source_and_date() -> None:
     rows = [row for part in report.parts for row in part.rows]
     assert len(rows) > 5
     assert all(row["source"] and row["as of"] and row["quantity"] for row in rows)
+
+
+def test_without_names_the_cheapest_of_each_kind_is_itemised() -> None:
+    report = pricing.itemised(pricing.workload(**SMALL))
+    kinds = [CATALOGUE.offer(part.headline.split(":")[0]).kind for part in report.parts]
+    assert sorted(kinds) == ["managed", "platform", "self-hosted"]
 
 
 def test_the_picture_is_a_png_that_names_its_axis_and_draws_nothing_twice() -> None:

@@ -71,7 +71,7 @@ class Bill:
                 "item": charge.label,
                 "from": charge.offer,
                 "quantity": f"{charge.quantity.normalize():,f} {charge.unit}",
-                "unit price": None if charge.unit_price is None else f"{charge.unit_price:,.6g}",
+                "unit price": charge.price,
                 "USD": "not confirmed" if charge.amount is None else charge.amount,
                 "note": charge.note,
                 "source": charge.source,

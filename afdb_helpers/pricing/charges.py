@@ -37,6 +37,11 @@ class Charge:
     def group(self) -> str:
         return quantities.kind(self.meter).group
 
+    @property
+    def price(self) -> str:
+        """The unit price as one reads it, to a millionth of a cent."""
+        return "" if self.unit_price is None else f"{self.unit_price:,.8f}".rstrip("0").rstrip(".")
+
 
 def cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, ROUND_HALF_UP)
@@ -52,7 +57,8 @@ def charges(offer: Offer, workload: Workload, catalogue: Catalogue) -> tuple[Cha
     if offer.commitment:
         unused = max(_ZERO, offer.commitment - sum((c.amount or _ZERO for c in found), _ZERO))
         found.append(_line(offer, None, "commitment", _ONE, unused, note=f"least bill {offer.commitment:f}"))
-    return tuple(charge for charge in found if charge.amount != 0 or charge.meter in ("fee", "compute"))
+    shown = [charge for charge in found if charge.amount != 0 or charge.meter in ("fee", "compute")]
+    return tuple(sorted(shown, key=lambda charge: quantities.order(charge.group)))
 
 
 def billed(meter: Meter, usage: Decimal, given: Mapping[str, Decimal]) -> Decimal:
@@ -116,7 +122,7 @@ def _metered(offer: Offer, workload: Workload, catalogue: Catalogue) -> Iterator
             yield _charge(offer, meter, above, catalogue, standby=standby)
     for number, project in enumerate(workload.projects, start=1):
         tag = f" {number}" if len(workload.projects) > 1 else ""
-        given = quantities.of_project(offer, workload, project)
+        given = _provisioned(offer, project, quantities.of_project(offer, workload, project))
         lines: list[Charge] = []
         for meter in offer.meters:
             if meter.per != "project" or meter.disk_type not in (None, project.disk_type):
@@ -128,6 +134,12 @@ def _metered(offer: Offer, workload: Workload, catalogue: Catalogue) -> Iterator
             else:
                 lines += _primary_and_replicas(offer, meter, project, given, catalogue, tag, standby)
         yield from lines
+
+
+def _provisioned(offer: Offer, project: Project, given: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Usage raised to the least that is sold, which is what an allowance in terms of another meter refers to."""
+    least = {m.of: m.minimum for m in offer.meters if m.minimum and m.disk_type in (None, project.disk_type)}
+    return {name: max(usage, least.get(name, _ZERO)) if usage else usage for name, usage in given.items()}
 
 
 def _primary_and_replicas(
@@ -143,7 +155,7 @@ def _primary_and_replicas(
     yield _charge(offer, meter, billed(meter, usage, given), catalogue, tag, standby=standby)
     if project.read_replicas and meter.replica and usage:
         own = meter if meter.replica_included else meter.model_copy(update={"included": _ZERO, "included_times": {}})
-        each = billed(own, max(usage, meter.minimum) * meter.replica, given)
+        each = billed(own, usage * meter.replica, given)
         yield _charge(offer, own, each * project.read_replicas, catalogue, f"{tag} replica")
 
 

@@ -52,15 +52,18 @@ def compare(workload: Workload, *, catalogue: Catalogue | None = None, on: dt.da
     best = next((each for each in feasible if each.settled), feasible[0])
     known = "with every figure confirmed " if best.settled else ""
     return Report(
-        headline=f"{len(feasible)} of {len(found)} offers meet every need; the least bill {known}"
+        headline=f"{len(feasible)} of {len(found)} offers meet every need as far as is known; the least bill {known}"
         f"is {best.offer.id}: {best} a month",
         rows=tuple(_row(each, on or dt.date.today()) for each in feasible),
         parts=(part,) if others else (),
     )
 
 
-def itemised(workload: Workload, offers: Sequence[str], *, catalogue: Catalogue | None = None) -> Report:
-    """The bills of the named offers line by line, each figure with its source and date."""
+def itemised(workload: Workload, offers: Sequence[str] | None = None, *, catalogue: Catalogue | None = None) -> Report:
+    """Bills line by line, each figure with its source and date: the named offers, or the cheapest of each kind."""
+    if offers is None:
+        found = [each for each in bills(workload, catalogue=catalogue) if each.settled]
+        offers = list({each.offer.kind: each.offer.id for each in reversed(found)}.values())[::-1]
     parts = tuple(bill(name, workload, catalogue=catalogue).report() for name in offers)
     return Report(headline=f"{len(parts)} bills line by line", parts=parts)
 

@@ -86,8 +86,9 @@ def _limits(offer: Offer, workload: Workload) -> Iterator[str]:
             yield from _limit(meter, quantities.used(meter, shared), meter.limit)
         elif meter.limit is not None:
             for project in workload.projects:
-                used = quantities.used(meter, quantities.of_project(offer, workload, project))
-                yield from _limit(meter, used, meter.limit)
+                if meter.disk_type in (None, project.disk_type):
+                    used = quantities.used(meter, quantities.of_project(offer, workload, project))
+                    yield from _limit(meter, used, meter.limit)
 
 
 def _limit(meter: Meter, used: Decimal, limit: Decimal) -> Iterator[str]:
@@ -103,8 +104,8 @@ def _size(offer: Offer, project: Project) -> Iterator[str]:
             yield reason
         return
     if offer.capacity is not None and (most := offer.capacity.most) is not None:
-        if project.ram_gb > (there := most * offer.capacity.ram_gb):
-            yield f"{project.ram_gb:f} GB of RAM needed, the plan grows to {there:f}"
+        if project.ram_gb > (largest := most * offer.capacity.ram_gb):
+            yield f"{project.ram_gb:f} GB of RAM needed, the plan grows to {largest:f}"
         return
     if offer.elastic or offer.kind == "addon":
         return

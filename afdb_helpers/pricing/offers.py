@@ -24,10 +24,10 @@ LARGEST = 10**15
 
 
 def number(value: object) -> Decimal:
-    """A Decimal of a number as it was written: 0.1 is one tenth. Text and booleans are no numbers."""
+    """A Decimal of a number as it was written: 0.1 is one tenth, 2.0 is 2. Text and booleans are no numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError(f"must be a number, not {type(value).__name__}")
-    return Decimal(str(value))
+    return Decimal(str(value)).normalize()
 
 
 Number = Annotated[

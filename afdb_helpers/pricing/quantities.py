@@ -72,6 +72,11 @@ def kind(name: str) -> Kind:
     return KINDS.get(name, Kind(name.replace("_", " ").capitalize(), "units", "other"))
 
 
+def order(group: str) -> int:
+    """The place of a group on a bill; what no list knows comes before labour."""
+    return GROUPS.index(group) if group in GROUPS else len(GROUPS) - 1
+
+
 def of_project(offer: Offer, workload: Workload, project: Project) -> dict[str, Decimal]:
     """What one project uses, by quantity name."""
     database = project.db_gb + project.child_gb

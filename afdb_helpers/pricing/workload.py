@@ -126,6 +126,12 @@ class Workload(_Inputs):
         projects = [{**project.model_dump(exclude_unset=True), **each} for project in self.projects]
         return workload(**{**self.model_dump(exclude_unset=True), "projects": projects, **own})
 
+    def __repr__(self) -> str:
+        return repr(self.report())
+
+    def _repr_html_(self) -> str:
+        return self.report()._repr_html_()
+
     def report(self) -> Report:
         """Every need that differs from nothing, with its range."""
         rows = [*_stated(self), *(row for project in self.projects[:1] for row in _stated(project))]
