@@ -110,25 +110,18 @@ def clean(markup: str) -> str:
         "text-align",
         "vertical-align",
     ]
-    allowed = {"*": _layout, "a": _link, "img": _embedded}
     cleaned: str = bleach.clean(
-        markup, tags=_TAGS, attributes=allowed, css_sanitizer=CSSSanitizer(allowed_css_properties=layout),
+        markup, tags=_TAGS, attributes=_attribute, css_sanitizer=CSSSanitizer(allowed_css_properties=layout),
         protocols=["https", "data", "http"],
     )  # fmt: skip
     return cleaned
 
 
-def _layout(tag: str, name: str, value: str) -> bool:
-    return name == "style"
-
-
-def _link(tag: str, name: str, value: str) -> bool:
-    return name == "href" and not value.strip().lower().startswith("data:")
-
-
-def _embedded(tag: str, name: str, value: str) -> bool:
-    """A picture's source stands in the page; nothing is loaded."""
-    return name == "alt" or (name == "src" and value.startswith("data:image/"))
+def _attribute(tag: str, name: str, value: str) -> bool:
+    """Layout anywhere; links that are no documents of their own; pictures that stand in the page, so nothing is loaded."""
+    if tag == "a" and name == "href":
+        return not value.strip().lower().startswith("data:")
+    return name == "style" or (tag == "img" and (name == "alt" or (name == "src" and value.startswith("data:image/"))))
 
 
 @cache
