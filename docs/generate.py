@@ -6,6 +6,7 @@ machine: no paths, no times, no width taken from the terminal.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -229,14 +230,9 @@ def _books() -> tuple[Runbook, ...]:
 
 def _facts(book: Runbook) -> dict[str, str]:
     """The table of the first cell: its heads and its one row."""
-    from afdb_helpers.runbook import catalogue
-
-    opening = catalogue.source(catalogue.load(book.path)["cells"][0])
-    heads, _, values = [
-        [cell.strip() for cell in line.strip().strip("|").split("|")]
-        for line in opening.splitlines()
-        if line.startswith("|")
-    ][:3]
+    opening = "".join(json.loads(book.path.read_text())["cells"][0]["source"])
+    lines = [line.strip().strip("|") for line in opening.splitlines() if line.startswith("|")]
+    heads, values = ([cell.strip() for cell in line.split("|")] for line in (lines[0], lines[2]))
     return dict(zip(heads, values, strict=True))
 
 
