@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from afdb_helpers import pricing, runbook
+from afdb_helpers import pricing
 from afdb_helpers.pricing.advice import GROWS, SWITCHES
 from afdb_helpers.pricing.bills import Bill
 from afdb_helpers.pricing.comparison import age
 from afdb_helpers.report import show
+from afdb_helpers.runbook.catalogue import catalogue
 
 PRICES = pricing.load()
 SUPABASE = "supabase-pro"
@@ -56,7 +57,7 @@ def seed() -> pricing.Workload:
 def but(changes: Mapping[str, Any]) -> pricing.Workload:
     """The seed with changes; realtime and functions are needed where a change uses them."""
     needs = {"realtime": "realtime_connections" in changes, "functions": "function_calls" in changes}
-    book = next(book for book in runbook.catalogue() if book.name == "cost_comparison")
+    book = next(book for book in catalogue() if book.name == "cost_comparison")
     defaults = {p.name: p.default for p in book.parameters}
     return pricing.workload(**{**defaults, **needs, **changes})
 
