@@ -86,11 +86,15 @@ def _keys(here: Here) -> Iterator[str]:
         if live and key and here.postgresql and live.key != (key["column"],):
             for name, other in ask(here.connection, "incoming_foreign_keys", table=table.name):
                 yield f"foreign key {name} of {other} refers to {table.name}, whose key is to become a number"
+    names = {str(index.name): table.name for table in here.change.tables.sorted_tables for index in table.indexes}
     if here.postgresql:
-        names = {str(index.name): table.name for table in here.change.tables.sorted_tables for index in table.indexes}
-        for index_name, owner in ask(here.connection, "index_owners", names=list(names)):
-            if owner not in (names[index_name], *(set(here.tables) - set(here.change.tables.tables))):
-                yield f"the name {index_name} is taken by an index of {owner}"
+        owners = ask(here.connection, "index_owners", names=list(names))
+    else:
+        owners = list(here.connection.exec_driver_sql("SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'"))
+    leftovers = set(here.tables) - set(here.change.tables.tables)
+    for index_name, owner in owners:
+        if owner not in leftovers and owner != names.get(index_name, owner):
+            yield f"the name {index_name} is taken by an index of {owner}"
 
 
 def _counts(here: Here) -> Iterator[str]:
@@ -148,7 +152,9 @@ def _copies(here: Here, copies: Mapping[str, tuple[str, list[str]]]) -> list[str
     found = []
     for copy, (table, columns) in copies.items():
         if copy in here.tables and table in here.tables:
-            both = [sa.select(*map(sa.column, columns)).select_from(sa.table(name)) for name in (copy, table)]
+            both: list[Any] = [
+                sa.select(*map(sa.column, columns)).select_from(sa.table(name)) for name in (copy, table)
+            ]
             rows = _count(here, sa.select(sa.func.count()).select_from(sa.except_(*both).subquery()))
             if rows:
                 found.append(f"{copy}, left by a dead run, has {rows} rows that {table} does not have")

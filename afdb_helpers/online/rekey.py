@@ -10,8 +10,6 @@ take the free numbers in order, so that down and up again every row has the numb
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.sql.expression import ColumnElement, FromClause, TableClause
 
@@ -169,8 +167,7 @@ def _count(here: Here, live: Live, column: str) -> None:
         here.op.alter_column(live.name, column, server_default=sa.text(wanted))
     here.op.execute(Statement("ALTER SEQUENCE {} OWNED BY {}.{}", name, live.name, column))
     live.columns[column].default = wanted
-    largest: sa.Select[Any] = sa.select(sa.func.coalesce(sa.func.max(sa.column(column)), 0)).select_from(
-        sa.table(live.name)
-    )
-    ahead = sa.func.greatest(largest.scalar_subquery() + 1, sa.func.nextval(quoted))
+    own = sa.table(live.name, sa.column(column, sa.Integer))
+    largest = sa.select(sa.func.coalesce(sa.func.max(own.c[column]), 0)).scalar_subquery()
+    ahead = sa.func.greatest(largest + 1, sa.func.nextval(quoted))
     here.op.execute(sa.select(sa.func.setval(quoted, ahead, sa.false())))

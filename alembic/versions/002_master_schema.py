@@ -220,15 +220,15 @@ def missing(connection: sa.Connection) -> list[str]:
 
 
 def upgrade() -> None:
-    """Look, refuse what cannot end well, then do what is left to do."""
+    """Look, refuse what cannot end well, then do what is left to do; the slow part first, while it is the only lock."""
     here = online.begin(op, change, leftovers=tuple(copies))
     online.refuse_unless_possible(here, copies=copies)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
-    for each in tables.sorted_tables:
-        online.rename_columns(here, each, change.renamed(each.name))
+    online.rename_columns(here, change.table("audit_logs"), change.renamed("audit_logs"))
     online.integer_key(here, "audit_logs")
     for each in tables.sorted_tables:
         online.create_table(here, each)
+        online.rename_columns(here, each, change.renamed(each.name))
         online.add_columns(here, each)
         online.settle_columns(here, each)
         online.create_indexes(here, each)

@@ -1,0 +1,3 @@
+-- Somebody added the new column beside the old one.
+\ir ../at_001/postgresql.sql
+ALTER TABLE agents ADD COLUMN created_by VARCHAR;

@@ -1,0 +1,3 @@
+-- Somebody added a column of 002 by hand, without its default.
+\ir ../at_001/sqlite.sql
+ALTER TABLE blueprints ADD COLUMN definition JSON;

@@ -1,0 +1,3 @@
+-- A table of another application has the name of a new one.
+\ir ../at_001/sqlite.sql
+CREATE TABLE projects (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR NOT NULL);
