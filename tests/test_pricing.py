@@ -20,6 +20,7 @@ from afdb_helpers import pricing
 from afdb_helpers.errors import ConfigError
 from afdb_helpers.pricing import offers, worked
 from afdb_helpers.pricing.charges import charges
+from afdb_helpers.runbook.catalogue import catalogue
 
 WORKED = sorted(Path(__file__).with_name("worked_bills").glob("*.yaml"))
 ENTRIES: list[dict[str, Any]] = [entry for path in WORKED for entry in offers.read_yaml(path)]
@@ -326,6 +327,12 @@ def test_missing_services_are_the_cheapest_add_ons_that_fit() -> None:
     assert "railway-buckets" not in bill.add_ons
 
 
+def test_an_add_ons_fee_is_paid_for_its_service() -> None:
+    bill = pricing.bill("fly-mpg-basic", pricing.workload(realtime_connections=400))
+    assert bill.add_ons == ("pusher-startup",)
+    assert {c.group: c.amount for c in bill.charges} == {"plan and compute": 38, "realtime": 49}
+
+
 def test_a_service_that_no_add_on_can_provide_makes_the_offer_infeasible() -> None:
     bill = pricing.bill("fly-mpg-basic", pricing.workload(realtime_connections=100_000))
     assert bill.reasons == ("realtime: not provided, and no add-on fits",)
@@ -343,6 +350,14 @@ def test_a_need_of_which_nothing_is_known_keeps_an_offer_from_being_recommended(
     assert bill.feasible
     assert bill.unconfirmed == ("1 GB of RAM",)
     assert not bill.settled
+
+
+def test_a_usage_that_must_be_stated_leaves_the_bill_open_until_it_is() -> None:
+    silent = pricing.workload(realtime_messages=10**6)
+    assert len(pricing.bill("ably-standard", silent).unconfirmed) == 2
+    said = silent.but(usage={"channel_minutes": 10**6, "realtime_gib": 4})
+    assert pricing.bill("ably-standard", said).unconfirmed == ()
+    assert pricing.bill("ably-standard", said).total == pricing.bill("ably-standard", silent).total + 2
 
 
 def test_an_unknown_offer_is_answered_with_the_nearest_names() -> None:
@@ -424,6 +439,13 @@ def test_a_turning_point_is_the_last_value_at_which_the_answer_holds() -> None:
 def test_importing_pricing_loads_no_pandas_matplotlib_or_price_file() -> None:
     code = "import sys, afdb_helpers.pricing; print(*{'pandas', 'matplotlib', 'yaml', 'sqlalchemy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == []
+
+
+def test_the_runbooks_defaults_are_a_workload_that_offers_can_meet() -> None:
+    book = next(book for book in catalogue() if book.name == "cost_comparison")
+    used = pricing.workload(**{parameter.name: parameter.default for parameter in book.parameters})
+    assert used.production
+    assert pricing.recommend(used).ok
 
 
 # ------------------------------------------------------------------ properties

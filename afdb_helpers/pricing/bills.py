@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from afdb_helpers.pricing import quantities
@@ -96,7 +96,7 @@ def bill(offer: Offer | str, workload: Workload, *, catalogue: Catalogue | None 
         if extra is None:
             reasons.append(f"{service}: not provided, and no add-on fits")
             continue
-        lines += extra.charges
+        lines += [replace(charge, service=service) for charge in extra.charges]
         unconfirmed += extra.unconfirmed
         add_ons.append(extra.offer.id)
     lines += _labour(found, workload)

@@ -32,9 +32,13 @@ class Charge:
     as_of: dt.date | None
     note: str = ""
     replica: bool = False
+    service: str = ""
 
     @property
     def group(self) -> str:
+        """What it is paid for; an add-on, fee and all, is paid for its service."""
+        if self.service in quantities.SERVICES:
+            return quantities.SERVICES[self.service]
         return quantities.kind(self.meter).group
 
     @property

@@ -33,6 +33,11 @@ def check(offer: Offer, workload: Workload) -> Fitness:
     for project in workload.projects:
         found += _size(offer, project)
     found += [_Unknown(text) for text in offer.unconfirmed]
+    stated = {name for name, _ in workload.usage}
+    unstated = (meter.of for meter in offer.meters if meter.must_be_stated and meter.of not in stated)
+    found += [
+        _Unknown(f"{quantities.kind(name).label.lower()}, which the workload does not state") for name in unstated
+    ]
     once = dict.fromkeys(found)
     return Fitness(
         reasons=tuple(str(text) for text in once if not isinstance(text, _Unknown)),

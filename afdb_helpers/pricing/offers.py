@@ -84,6 +84,7 @@ class Meter(Strict):
     replica_included: bool = False
     disk_type: str | None = None
     percent_of: Name | None = None
+    must_be_stated: bool = Field(default=False, description="a bill is not settled before the workload states it")
     limit: Number | None = None
     beyond: str = "the provider sells no more on this plan"
     label: str = ""

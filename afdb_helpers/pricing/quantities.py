@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "function_gb_seconds": Kind("Function memory time", "GB-seconds", "functions"),
     "labour": Kind("Engineer hours", "hours", "labour"),
 }
+SERVICES = {"auth": "sign-in", "storage": "files", "realtime": "realtime", "edge_functions": "functions"}
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS.values()))
 
 
