@@ -1,22 +1,24 @@
 """Run a notebook truthfully: typed parameters, a kernel of its own, a record that says what happened.
 
-engine        papermill's engine `afdb`, and `execute`
-running       one run from its record's first byte to its seal
-execution     the cells, each with a status that is true
-outcome       how a run ended, decided from its journal
-request       what is asked to be run, judged before a kernel starts
-kernels       kernels over private sockets, the next one started ahead
-kernel_side   what happens inside a kernel before its first cell
-signals       signals to the runner, taken while a run goes on
-progress      which cell runs, shown after two seconds
-session       what a notebook calls: begin, note, keep, close
-records       records read, found, listed, checked
-record        the folder a run leaves, written so that a crash leaves it readable
-provenance    who runs what: operator, CI job, commit, versions
-notebooks     the runbooks there are
-parameters    what a runbook may be given, from its syntax tree
-leaks         secrets of the settings, found wherever they must not be
-lint          thin cells
+The modules, the later ones knowing nothing of the earlier:
+
+    engine        papermill's engine `afdb`, and `execute`
+    running       one run from its record's first byte to its seal
+    execution     the cells, each with a status that is true
+    outcome       how a run ended, decided from its journal
+    request       what is asked to be run, judged before a kernel starts
+    kernels       kernels over private sockets, the next one started ahead
+    kernel_side   what happens inside a kernel before its first cell
+    signals       signals to the runner, taken while a run goes on
+    progress      which cell runs, shown after two seconds
+    session       what a notebook calls: begin, note, keep, close
+    records       records read, found, listed, checked
+    record        the folder a run leaves, written so that a crash leaves it readable
+    provenance    who runs what: operator, CI job, commit, versions
+    catalogue     the runbooks there are
+    parameters    what a runbook may be given, from its syntax tree
+    leaks         secrets of the settings, found wherever they must not be
+    lint          thin cells
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from afdb_helpers.runbook.catalogue import Runbook as Runbook
     from afdb_helpers.runbook.engine import execute as execute
     from afdb_helpers.runbook.engine import execute_many as execute_many
-    from afdb_helpers.runbook.catalogue import Runbook as Runbook
     from afdb_helpers.runbook.running import RunResult as RunResult
     from afdb_helpers.runbook.session import Run as Run
     from afdb_helpers.runbook.session import begin as begin

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -59,17 +60,26 @@ class Kernel:
         """Wait for it, and tell it which record it works for. Raises `Unavailable` where it does not come up."""
         self.client = self.manager.client()
         self.client.start_channels()
-        try:
-            await self.client.wait_for_ready(timeout=timeout)
-            code = f'__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).enter({str(folder)!r})'
-            reply = await self.client.execute_interactive(
-                code, silent=True, store_history=False, allow_stdin=False, timeout=timeout, output_hook=lambda _: None
-            )
-        except (RuntimeError, TimeoutError) as error:
-            raise _not_started(str(error), self.said()) from None
+        self.client.allow_stdin = False
+        deadline = time.monotonic() + timeout
+        while (reply := await self._enter(folder)) is None:
+            if self._process is None or self._process.poll() is not None:
+                raise _not_started(f"its process ended with {self.ended_by()}", self.said())
+            if time.monotonic() > deadline:
+                raise _not_started(f"it did not answer within {timeout:g} s", self.said())
         if reply["content"]["status"] != "ok":
             raise _not_started(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}", self.said())
-        self.client.allow_stdin = False
+
+    async def _enter(self, folder: Path) -> dict[str, Any] | None:
+        """Its answer, None where it is not up yet; asked again it does the same again. Quicker than `wait_for_ready`."""
+        code = f'__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).enter({str(folder)!r})'
+        try:
+            reply: dict[str, Any] = await self.client.execute_interactive(
+                code, silent=True, store_history=False, allow_stdin=False, timeout=1.0, output_hook=lambda _: None
+            )
+        except (TimeoutError, Empty):
+            return None
+        return reply
 
     async def interrupt(self) -> None:
         """SIGINT to the kernel and its children: the cell ends with KeyboardInterrupt, and its `finally` blocks run."""
