@@ -40,10 +40,12 @@ class Server:
     data: Path
     programs: Path
     socket: Path
+    port: int = 5432
 
     def url(self, database: str) -> str:
         """SQLAlchemy's URL of a database; it holds no secret, since the socket's folder is private."""
-        return f"postgresql+psycopg2://postgres@/{quote(database, safe='')}?host={quote(str(self.socket))}"
+        port = "" if self.port == 5432 else f"&port={self.port}"
+        return f"postgresql+psycopg2://postgres@/{quote(database, safe='')}?host={quote(str(self.socket))}{port}"
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database, as a copy of `template` where one is named, and return its URL."""
@@ -70,7 +72,8 @@ class Server:
     def _administer(self, statement: object) -> list[tuple[str]]:
         import psycopg2
 
-        with contextlib.closing(psycopg2.connect(host=str(self.socket), user="postgres", dbname="postgres")) as session:
+        opened = psycopg2.connect(host=str(self.socket), port=self.port, user="postgres", dbname="postgres")
+        with contextlib.closing(opened) as session:
             session.autocommit = True
             cursor = session.cursor()
             cursor.execute(statement)  # type: ignore[arg-type]
@@ -165,7 +168,7 @@ def _start(home: Path, version: int, settings: Mapping[str, str]) -> Server:
     conf.write_text("\n".join(lines) + "\n")
     _give(conf)
     _run(programs / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", data / "log", "start", log=data / "log")
-    return Server(version, data, programs, home)
+    return Server(version, data, programs, home, int(settings.get("port", 5432)))
 
 
 def _programs(version: int) -> Path:

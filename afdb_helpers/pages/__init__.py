@@ -118,7 +118,7 @@ def clean(markup: str) -> str:
 
 
 def _attribute(tag: str, name: str, value: str) -> bool:
-    """Layout anywhere; links that are no documents of their own; pictures that stand in the page, so nothing is loaded."""
+    """Layout anywhere, links that are no documents themselves, pictures that stand in the page: nothing is loaded."""
     if tag == "a" and name == "href":
         return not value.strip().lower().startswith("data:")
     return name == "style" or (tag == "img" and (name == "alt" or (name == "src" and value.startswith("data:image/"))))

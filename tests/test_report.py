@@ -1,0 +1,118 @@
+"""Reports: one shape, the same in Jupyter, in a terminal and as JSON, and inert whatever a value holds."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import FrozenInstanceError
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afdb_helpers import report
+from afdb_helpers.errors import Refused
+from afdb_helpers.report import Report
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b]0;owned\x07\x1b[31m\u202e"
+ROWS = ({"table": "customer", "rows": 12345, "ok": True}, {"table": "invoice", "rows": None, "ok": False})
+
+
+def _terminal(shown: Report, width: int = 200) -> str:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None, force_terminal=True, highlight=False).print(shown)
+    return stream.getvalue()
+
+
+def test_a_report_that_is_well_passes_on_itself() -> None:
+    good = Report(headline="fine")
+    assert good.raise_unless_ok() is good
+
+
+def test_a_report_that_is_not_well_refuses_with_headline_and_remedy() -> None:
+    with pytest.raises(Refused) as caught:
+        Report(headline="two tables differ", ok=False, remedy="compare them").raise_unless_ok()
+    assert (caught.value.what, caught.value.do) == ("two tables differ", "compare them")
+
+
+def test_the_part_that_is_wanting_gives_the_reason() -> None:
+    parts = (Report(headline="schema equal"), Report(headline="data: customer changed", ok=False, remedy="restore"))
+    with pytest.raises(Refused, match="why: data: customer changed\n  do:  restore"):
+        Report(headline="not as before", ok=False, parts=parts).raise_unless_ok()
+
+
+def test_a_report_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Report(headline="fine").ok = False  # type: ignore[misc]
+
+
+def test_the_frame_has_the_rows_and_the_columns_in_order_of_appearance() -> None:
+    frame = Report(headline="x", rows=({"b": 1}, {"b": 2, "a": 3})).frame()
+    assert list(frame.columns) == ["b", "a"]
+    assert frame["b"].tolist() == [1, 2]
+    assert Report(headline="x").frame().empty
+
+
+def test_the_terminal_and_a_file_get_the_same_words() -> None:
+    shown = Report(headline="2 tables", rows=ROWS, remedy="go on", parts=(Report(headline="inner", ok=False),))
+    for word in ("✓ 2 tables", "12,345", "customer", "yes", "no", "next: go on", "✗ inner"):
+        assert word in report.text(shown)
+        assert word in _terminal(shown)
+
+
+def test_numbers_stand_right_and_columns_line_up() -> None:
+    lines = report.text(Report(headline="x", rows=({"t": "a", "n": 5}, {"t": "bb", "n": 1234}))).splitlines()
+    assert lines[1:] == ["  t       n", "  a       5", "  bb  1,234"]
+
+
+def test_brackets_are_text_and_not_markup() -> None:
+    shown = _terminal(Report(headline="[red]h[/red]", rows=({"[b]": "[link=x]v[/link]"},), remedy="[i]r"))
+    for word in ("[red]h[/red]", "[b]", "[link=x]v[/link]", "[i]r"):
+        assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, ""), (True, "yes"), (1234567, "1,234,567"), (0.5, "0.500"), (1234.56, "1,234.6"), ("a\x1b[31m", "a\\x1b[31m"),
+     (Decimal("1.50"), "1.50"), (date(2026, 1, 2), "2026-01-02"), (float("nan"), "nan"), ("a\nb", "a\nb")],
+)  # fmt: skip
+def test_a_cell_reads_as_a_person_writes_it(value: Any, said: str) -> None:
+    assert report.show(value) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 tables"), (1, "1 table"), (2000, "2,000 tables")])
+def test_counting_knows_one_from_many(number: int, said: str) -> None:
+    assert report.count(number, "table") == said
+
+
+def test_the_dictionary_is_json_of_the_whole_report() -> None:
+    whole = Report(headline="x", rows=({"when": date(2026, 1, 2), "n": 1},), parts=(Report(headline="y", ok=False),))
+    data = json.loads(json.dumps(whole.as_dict()))
+    assert data["rows"] == [{"when": "2026-01-02", "n": 1}]
+    assert data["parts"][0]["ok"] is False
+
+
+def test_hostile_text_is_inert_wherever_it_stands() -> None:
+    hostile = Report(headline=HOSTILE, remedy=HOSTILE, rows=({HOSTILE: HOSTILE},), parts=(Report(headline=HOSTILE),))
+    markup = hostile._repr_html_()
+    assert "<script" not in markup
+    assert "<img" not in markup
+    assert "&lt;script&gt;" in markup, "what was there is shown, not dropped"
+    for shown in (markup, report.text(hostile), _terminal(hostile).replace("\x1b[0m", "")):
+        assert not set("\x1b\x07\u202e") & set(shown)
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_text_gets_out_of_its_place(headline: str, name: str, value: str) -> None:
+    import bs4
+
+    shown = Report(headline=headline, rows=({name: value},))
+    page = bs4.BeautifulSoup(shown._repr_html_(), "html.parser")
+    used = {tag.name for tag in page.find_all(True)}
+    assert used == {"p", "strong", "span", "table", "thead", "tbody", "tr", "th", "td"}
+    assert all(character.isprintable() or character == "\n" for character in report.text(shown))
