@@ -1,6 +1,7 @@
-"""Run by test_backup: a dump killed by SIGKILL at every n-th line of the package that makes it, each in a fork.
+"""Run by test_backup: a dump or a proof killed by SIGKILL at every n-th line of the package, each in a fork.
 
-Arguments: the target's URL, the store, the step between two lines. Writes how many forks were killed.
+Arguments: dump or prove, the target's URL, the store, the step between two lines. Writes how many forks were killed,
+then, for proofs, the states that the backup was seen in after each.
 """
 
 from __future__ import annotations
@@ -8,17 +9,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from afdb_helpers import backup, targets
+from afdb_helpers.backup import Backup, store
 
 OURS = str(Path(backup.__file__).parent)
 
 
-def dump_dying_at(line: int, url: str, store: Path) -> int:
-    """Dump while counting the lines of ours that are executed; dies at the given one. Returns the count."""
+def dying_at(line: int, work: Callable[[], object]) -> int:
+    """Work while counting the lines of ours that are executed; dies at the given one. Returns the count."""
     seen = 0
 
     def tracer(frame: FrameType, event: str, _: Any) -> Any:
@@ -33,24 +36,45 @@ def dump_dying_at(line: int, url: str, store: Path) -> int:
 
     sys.settrace(tracer)
     try:
-        backup.dump(targets.parse("default", url, {}), store=store)
+        work()
     finally:
         sys.settrace(None)
     return seen
 
 
-def main() -> None:
-    url, store, step = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    total = dump_dying_at(0, url, store)
+def killed_at_every(step: int, work: Callable[[], object], after: Callable[[], None]) -> int:
+    """The number of forks that were killed, one for every `step`-th line."""
     killed = 0
-    for line in range(1, total + 1, step):
+    for line in range(1, dying_at(0, work) + 1, step):
+        after()
         child = os.fork()
         if child == 0:
-            dump_dying_at(line, url, store)
+            dying_at(line, work)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         killed += os.WIFSIGNALED(status)
-    sys.stdout.write(f"{killed}\n")
+    return killed
+
+
+def main() -> None:
+    what, url, folder, step = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    target = targets.parse("default", url, {})
+    states: set[str] = set()
+
+    def dump() -> Backup:
+        return backup.dump(target, store=folder)
+
+    def look() -> None:
+        states.add(store.read(made.path).state)
+        (made.path / store.PROOF).unlink(missing_ok=True)
+
+    if what == "dump":
+        killed = killed_at_every(step, dump, lambda: None)
+    else:
+        made = dump()
+        killed = killed_at_every(step, lambda: backup.prove(made), look)
+        look()
+    sys.stdout.write(" ".join([str(killed), *sorted(states)]))
 
 
 if __name__ == "__main__":
