@@ -1,4 +1,4 @@
-"""The `afdb` command as an operator types it: a process of its own, with the settings that a test gives and no other."""
+"""The `afdb` command as an operator types it: a process of its own, with a test's settings and no other."""
 
 from __future__ import annotations
 
