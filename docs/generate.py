@@ -107,7 +107,7 @@ def runbook_parameters() -> str:
         facts = [
             [f"`{p.name}`", p.type, "required" if p.required else f"`{p.default!r}`", p.help] for p in book.parameters
         ]
-        out += [f"### afdb run {book.name.replace('_', '-')}", "", book.sentence, ""]
+        out += [f"### afdb run {book.name}", "", book.sentence, ""]
         out += [table(["Parameter", "Type", "Default", "Meaning"], facts)]
     return "\n".join(out)
 
