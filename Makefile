@@ -34,7 +34,7 @@ check: $(READY) ## ruff, mypy --strict, import contract, generated docs, noteboo
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
-	@$(BIN)/nbstripout --verify runbooks/*.ipynb
+	@$(BIN)/nbstripout --verify --keep-id runbooks/*.ipynb
 
 docs: $(READY) ## write the generated parts of the docs anew
 	@PYTHONPATH=. $(BIN)/cog -r $$(grep -rl '\[\[\[cog' docs README.md)

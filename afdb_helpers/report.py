@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from afdb_helpers.errors import Refused
@@ -102,7 +103,7 @@ def columns(rows: Iterable[Row]) -> tuple[str, ...]:
 def numeric(rows: Iterable[Row], name: str) -> bool:
     """Whether a column holds numbers only (empty cells aside), so that it is aligned right."""
     values = [row[name] for row in rows if row.get(name) is not None]
-    return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
 
 
 def mark(ok: bool) -> str:
@@ -117,6 +118,8 @@ def show(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
     if isinstance(value, float):
         return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(value))
