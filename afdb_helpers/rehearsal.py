@@ -62,6 +62,19 @@ class Rehearsal(Report):
         return {**super().as_dict(), **{name: getattr(self, name) for name in names}}
 
 
+def choose(reference: str, connection: Connection) -> Backup:
+    """The backup to rehearse on, by its id or `latest`: proven, and of the database behind `connection` as it is now.
+
+    Only looks. Raises `Refused` where there is none.
+    """
+    found = backups.find(reference, identity=catalog.identity(connection))
+    _insist_on_proof(found)
+    stands = list(catalog.heads(connection)), catalog.snapshot(connection).digest
+    if stands != (found.manifest["revision"], found.manifest["catalogue"]):
+        raise _moved_on(found.id)
+    return found
+
+
 def rehearse(
     backup: Backup,
     project: Project,
@@ -79,7 +92,8 @@ def rehearse(
     graph = project.graph()
     wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
     with backups.open_copy(backup, jobs=jobs) as copy:
-        note("rehearsal.begin", backup=backup.id, revision=wanted, server=copy.version)
+        note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
+        note("rehearsal.begin", revision=wanted, server=copy.version)
         before, watch = _start(copy)
         steps = graph.between(before, wanted)
         outcome, seconds = _upgrade(copy, project, wanted, watch) if steps else (Outcome([], ""), 0.0)
@@ -114,12 +128,16 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
     sql = rehearsed.raise_unless_ok().sql
     made = migration_plan.make(connection, project.graph(), rehearsed.revision, sql=sql)
     if (made.content["from"], made.content["schema"]) != (list(rehearsed.before), rehearsed.schema):
-        raise Refused(
-            f"the database is not as it was in backup {rehearsed.backup}",
-            why="its revision or its schema changed since, so the rehearsal was of another migration",
-            do="afdb run backup --target NAME, then rehearse again",
-        )
+        raise _moved_on(rehearsed.backup)
     return made
+
+
+def _moved_on(backup: str) -> Refused:
+    return Refused(
+        f"the database is not as it was in backup {backup}",
+        why="its revision or its schema changed since, so a rehearsal on it is one of another migration",
+        do="afdb run backup --target NAME, then rehearse again",
+    )
 
 
 def _insist_on_proof(backup: Backup) -> None:

@@ -142,19 +142,24 @@ op.execute("SELECT pg_sleep(0.2)")
 
 
 def test_the_plan_holds_the_rehearsed_sql_and_fits_only_the_database_that_was_backed_up(
-    target: Target, found: Backup, chain: Chain
+    target: Target, found: Backup, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AFDB_BACKUPS", str(found.path.parent))
     project = chain('op.execute("CREATE INDEX ix ON users (price)")')
     result = rehearsal.rehearse(found, project, revision="two")
     with target.connect() as connection:
+        assert rehearsal.choose("latest", connection).id == found.id
         plan = rehearsal.plan(result, connection, project)
     assert plan.content["sql"] == result.sql
     assert plan.content["to"] == "two"
     assert "CREATE INDEX ix ON users (price)" in plan.content["sql"]
     with session(target.secret_url()) as cursor:
         cursor.execute("ALTER TABLE users ADD COLUMN more int")
-        with target.connect() as connection, pytest.raises(Refused, match="not as it was in backup"):
-            rehearsal.plan(result, connection, project)
+        with target.connect() as connection:
+            with pytest.raises(Refused, match="not as it was in backup"):
+                rehearsal.plan(result, connection, project)
+            with pytest.raises(Refused, match="not as it was in backup"):
+                rehearsal.choose("latest", connection)
         cursor.execute("ALTER TABLE users DROP COLUMN more")
 
 
@@ -245,8 +250,16 @@ def test_a_backup_at_the_revision_already_leaves_nothing_to_do(found: Backup, ch
     assert result.sql == []
 
 
-def test_an_unproven_backup_is_refused(target: Target, tmp_path: Path, chain: Chain) -> None:
-    made = backup.dump(target, store=tmp_path / "store")
+def test_an_unproven_backup_is_refused(
+    target: Target, tmp_path: Path, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFDB_BACKUPS", str(tmp_path / "store"))
+    made = backup.dump(target)
+    with target.connect() as connection:
+        with pytest.raises(Refused, match="is not proven"):
+            rehearsal.choose(made.id, connection)
+        with pytest.raises(Refused, match="no proven backup"):
+            rehearsal.choose("latest", connection)
     with pytest.raises(Refused, match="is not proven"):
         rehearsal.rehearse(made, chain("pass"))
 
