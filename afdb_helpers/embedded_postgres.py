@@ -44,8 +44,8 @@ class Server:
 
     def url(self, database: str) -> str:
         """SQLAlchemy's URL of a database; it holds no secret, since the socket's folder is private."""
-        port = "" if self.port == 5432 else f"&port={self.port}"
-        return f"postgresql+psycopg2://postgres@/{quote(database, safe='')}?host={quote(str(self.socket))}{port}"
+        place = f"host={quote(str(self.socket))}&port={self.port}"  # both, or PGPORT would have a say
+        return f"postgresql+psycopg2://postgres@/{quote(database, safe='')}?{place}"
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database, as a copy of `template` where one is named, and return its URL."""

@@ -443,15 +443,16 @@ def test_a_role_that_may_not_read_is_told_what_to_grant(new_database: Callable[.
             connection.exec_driver_sql("DROP ROLE reader")
 
 
-def test_a_connection_that_the_server_cuts_is_an_error_of_ours(database: str) -> None:
-    with (
-        pytest.raises(Unavailable, match="cut the connection"),
-        targets.parse("x", database, {}).connect() as connection,
-        _owner(database).connect() as other,
-    ):
+def _cut_while_looking(url: str) -> None:
+    with targets.parse("x", url, {}).connect() as connection, _owner(url).connect() as other:
         ending = sa.text("SELECT pg_terminate_backend(:pid, 5000)")
         other.execute(ending, {"pid": connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()}).all()
         connection.exec_driver_sql("SELECT 1")
+
+
+def test_a_connection_that_the_server_cuts_is_an_error_of_ours(database: str) -> None:
+    with pytest.raises(Unavailable, match="cut the connection"):
+        _cut_while_looking(database)
 
 
 def test_every_cause_names_what_to_do() -> None:

@@ -1,0 +1,263 @@
+"""The private server: closed to others, gone when its owner is, and never in the way of a stranger."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from afdb_helpers import embedded_postgres
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import ConfigError, Unavailable
+
+OWNER = """
+import sys, time
+from afdb_helpers import embedded_postgres
+with embedded_postgres.start() as server:
+    print(server.data, flush=True)
+    time.sleep(120)
+"""
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A short path for servers of these tests alone: a socket's path has room for some hundred characters."""
+    folder = Path("/tmp") / f"afdb-tests-{os.getpid()}"
+    folder.mkdir(mode=0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def _scratch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFDB_SCRATCH", str(place))
+
+
+def _ask(server: Server, question: str) -> str:
+    engine = sa.create_engine(server.url("postgres"), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return str(connection.exec_driver_sql(question).scalar_one())
+
+
+def _postmaster(data: Path) -> psutil.Process:
+    return psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+
+
+def test_a_server_lives_as_long_as_its_block(place: Path) -> None:
+    with embedded_postgres.start() as server:
+        assert _ask(server, "SHOW server_version").startswith("18.")
+        process = _postmaster(server.data)
+        assert process.is_running()
+        assert place in server.data.parents
+    assert not process.is_running()
+    assert not server.data.parent.exists()
+
+
+def test_each_version_says_that_it_is_it(postgres: Server, postgres16: Server, postgres15: Server) -> None:
+    for version, server in ((18, postgres), (16, postgres16), (15, postgres15)):
+        assert _ask(server, "SHOW server_version").startswith(f"{version}.")
+
+
+def test_the_versions_are_listed_newest_first() -> None:
+    found = embedded_postgres.available()
+    assert {18, 16} <= set(found)
+    assert list(found) == sorted(found, reverse=True)
+    assert all((folder / "initdb").is_file() for folder in found.values())
+
+
+def test_a_version_that_is_not_here_is_refused_with_what_is() -> None:
+    with pytest.raises(ConfigError) as caught, embedded_postgres.start(9):
+        pass
+    assert "found: 18" in caught.value.why
+    assert "postgresql-9" in caught.value.do
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[Server]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFDB_SCRATCH", str(place))
+        with embedded_postgres.start(settings={"work_mem": "7MB"}) as server:
+            yield server
+
+
+def test_it_listens_on_no_network(server: Server) -> None:
+    assert _ask(server, "SHOW listen_addresses") == ""
+    processes = [_postmaster(server.data), *_postmaster(server.data).children()]
+    assert [c for p in processes for c in p.net_connections(kind="inet")] == []
+
+
+def test_only_its_owner_can_enter_the_folder_of_the_socket_and_of_the_data(server: Server) -> None:
+    owner = pwd.getpwnam(embedded_postgres.OS_USER).pw_uid if IS_ROOT else os.geteuid()
+    for folder in (server.socket, server.data):
+        found = folder.stat()
+        assert stat.S_IMODE(found.st_mode) == 0o700
+        assert found.st_uid == owner
+
+
+def test_somebody_else_cannot_connect(server: Server) -> None:
+    if not IS_ROOT:
+        pytest.skip("only root can become somebody else")
+    psql = [str(server.programs / "psql"), "-h", str(server.socket), "-U", "postgres", "-c", "SELECT 1"]
+    nobody = pwd.getpwnam("nobody")
+    asked = subprocess.run(psql, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], capture_output=True,
+                           text=True, check=False, cwd="/")  # fmt: skip
+    assert asked.returncode == 2
+    assert "Permission denied" in asked.stderr
+    assert subprocess.run(psql, capture_output=True, check=False, cwd="/").returncode == 0, "the control: we can"
+
+
+def test_it_runs_as_a_user_of_its_own_where_we_are_root(server: Server) -> None:
+    expected = embedded_postgres.OS_USER if IS_ROOT else pwd.getpwuid(os.geteuid()).pw_name
+    assert _postmaster(server.data).username() == expected
+
+
+def test_settings_reach_the_server(server: Server) -> None:
+    assert _ask(server, "SHOW work_mem") == "7MB"
+    assert _ask(server, "SHOW fsync") == "off"
+
+
+def test_databases_come_and_go_whatever_their_names(server: Server) -> None:
+    odd = 'a"b/c?d%20 é'
+    url = server.create_database(odd)
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        assert connection.exec_driver_sql("SELECT current_database()").scalar_one() == odd
+        connection.exec_driver_sql("CREATE TABLE kept AS SELECT 1 AS i")
+    copy = server.create_database("copy", template=odd)
+    held = sa.create_engine(copy).connect()
+    assert held.exec_driver_sql("SELECT i FROM kept").scalar_one() == 1
+    server.drop_database("copy")  # although somebody is connected
+    server.drop_database("copy")  # and once more
+    held.invalidate()
+    server.drop_database(odd)
+    assert server.databases() == ["postgres"]
+
+
+def test_two_run_side_by_side_and_neither_sweeps_the_other(server: Server) -> None:
+    with embedded_postgres.start() as other:
+        assert other.data != server.data
+        other.create_database("mine")
+        assert "mine" not in server.databases()
+    assert server.databases() == ["postgres"]
+
+
+def test_our_own_settings_for_libpq_reach_neither_its_programs_nor_its_url(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("PGDATA", "/nowhere"), ("PGPORT", "1"), ("PGHOST", "nowhere")):
+        monkeypatch.setenv(name, value)
+    assert server.databases() == ["postgres"]
+    server.stop()
+    embedded_postgres._start(server.socket, server.version, {})
+    assert _ask(server, "SELECT 1") == "1"
+
+
+def test_the_server_of_a_killed_owner_is_swept_by_the_next_start(place: Path) -> None:
+    settings = {**os.environ, "AFDB_SCRATCH": str(place)}
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True, env=settings)
+    assert owner.stdout is not None
+    data = Path(owner.stdout.readline().strip())
+    server = _postmaster(data)
+    assert embedded_postgres.sweep() == [], "as long as its owner lives it is left alone"
+    owner.kill()
+    owner.communicate()
+    assert server.is_running(), "the control: nobody else ends it"
+    with embedded_postgres.start():
+        assert not server.is_running()
+        assert not data.parent.exists()
+
+
+def test_sweeping_ends_no_stranger_that_got_the_number_of_a_dead_server(place: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    home = place / f"afdb-{os.geteuid()}" / "999999999-left"
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "postmaster.pid").write_text(f"{stranger.pid}\n{home / 'data'}\n")
+    try:
+        assert embedded_postgres.sweep() == ["999999999-left"]
+        time.sleep(0.1)
+        assert stranger.poll() is None
+        assert not home.exists()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_sweeping_leaves_what_is_not_a_servers_folder(place: Path) -> None:
+    kept = place / f"afdb-{os.geteuid()}" / "demo-1234"
+    kept.mkdir(parents=True)
+    assert embedded_postgres.sweep() == []
+    assert kept.is_dir()
+    kept.rmdir()
+
+
+def _dies_under_us() -> None:
+    with embedded_postgres.start() as server:
+        _postmaster(server.data).send_signal(signal.SIGKILL)
+        raise ZeroDivisionError(server.data.parent)
+
+
+def test_a_server_that_dies_under_us_leaves_the_first_error_and_no_folder() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        _dies_under_us()
+    assert not caught.value.args[0].exists()
+
+
+def test_a_server_that_does_not_start_says_why_and_leaves_nothing(place: Path) -> None:
+    servers = place / f"afdb-{os.geteuid()}"
+    before = sorted(servers.iterdir())
+    with pytest.raises(Unavailable) as caught, embedded_postgres.start(settings={"shared_buffers": "a lot"}):
+        pass
+    assert "could not be started" in caught.value.what
+    assert "shared_buffers" in caught.value.why or "configuration file" in caught.value.why
+    assert "AFDB_SCRATCH" in caught.value.do
+    assert sorted(servers.iterdir()) == before
+
+
+def test_a_folder_of_somebody_elses_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not IS_ROOT:
+        pytest.skip("only root can give a folder away")
+    foreign = place / "foreign"
+    (foreign / "afdb-0").mkdir(parents=True)
+    os.chown(foreign / "afdb-0", pwd.getpwnam("nobody").pw_uid, -1)
+    monkeypatch.setenv("AFDB_SCRATCH", str(foreign))
+    with pytest.raises(ConfigError, match="belongs to somebody else"), embedded_postgres.start():
+        pass
+
+
+def test_a_link_in_the_folders_place_is_refused(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked = place / "linked"
+    linked.mkdir()
+    (linked / f"afdb-{os.geteuid()}").symlink_to(tmp_path)
+    monkeypatch.setenv("AFDB_SCRATCH", str(linked))
+    with pytest.raises(ConfigError, match="belongs to somebody else"), embedded_postgres.start():
+        pass
+
+
+def test_a_kept_server_outlives_the_call_and_keeps_its_data() -> None:
+    first = embedded_postgres.keep("demo-kept")
+    try:
+        first.create_database("mine")
+        assert _postmaster(embedded_postgres.keep("demo-kept").data).pid == _postmaster(first.data).pid
+        assert embedded_postgres.sweep() == []
+        first.stop()
+        again = embedded_postgres.keep("demo-kept")
+        assert "mine" in again.databases()
+        assert _ask(again, "SHOW fsync") == "on"
+    finally:
+        first.stop()
+
+
+def test_a_kept_servers_name_belongs_to_a_folder(tmp_path: Path) -> None:
+    assert embedded_postgres.name_for(tmp_path) == embedded_postgres.name_for(tmp_path / "x" / "..")
+    assert embedded_postgres.name_for(tmp_path) != embedded_postgres.name_for(tmp_path / "x")
