@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -114,8 +115,10 @@ def snapshot(connection: Connection) -> Catalog:
     inspector = inspect(connection)
     tables: dict[str, Table] = {}
     try:
-        for schema in _schemas(inspector):
-            tables |= _reflect(inspector, schema)
+        with warnings.catch_warnings(action="ignore"):  # of types that SQLAlchemy does not know: the server names them
+            for schema in _schemas(inspector):
+                tables |= _reflect(inspector, schema)
+        _name_types(connection, tables)
     except DBAPIError as error:
         raise Unavailable(
             "the schema cannot be read",
@@ -179,9 +182,20 @@ def _reflect(inspector: Inspector, schema: str | None) -> dict[str, Table]:
     return tables
 
 
+def _name_types(connection: Connection, tables: dict[str, Table]) -> None:
+    """Ask the server for the types that reflection left open."""
+    unnamed = {(t, c) for t, found in tables.items() for c, facts in found["columns"].items() if not facts["type"]}
+    if unnamed and connection.dialect.name == "postgresql":
+        for row in connection.exec_driver_sql(question("column_types")).mappings():
+            if (row["table"], row["column"]) in unnamed:
+                tables[row["table"]]["columns"][row["column"]]["type"] = row["type"]
+
+
 def _column(inspector: Inspector, column: Mapping[str, Any]) -> dict[str, Any]:
     """Type as the dialect writes it, whether NULL is allowed, the default as the server prints it."""
-    kind = column["type"].compile(dialect=inspector.dialect)
+    from sqlalchemy.types import NullType
+
+    kind = "" if isinstance(column["type"], NullType) else column["type"].compile(dialect=inspector.dialect)
     default = column.get("default")
     facts = {"type": kind, "nullable": bool(column["nullable"]), "default": default}
     if labels := getattr(getattr(column["type"], "item_type", column["type"]), "enums", None):
