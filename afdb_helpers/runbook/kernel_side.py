@@ -1,24 +1,36 @@
-"""What happens inside a kernel before its first cell: it is tied to the runner's life, and imports what runs need."""
+"""A kernel's own process (`python -m afdb_helpers.runbook.kernel_side -f FILE`): IPython's, tied to the runner."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 GRACE = 7.0  # seconds for a cell to roll back and end its children once the runner is gone
 _POLL = 0.3
 
 
-def prepare() -> None:
-    """Leave when the runner dies, and import ahead what nearly every runbook uses."""
+def main() -> None:
+    """Leave when the runner dies, import ahead what nearly every runbook uses, then be IPython's kernel."""
     runner = int(os.environ["AFDB_RUNNER_PID"])
     threading.Thread(target=_follow, args=(runner,), daemon=True, name="afdb-follow-runner").start()
+    absent: Any = None
+    sys.modules["debugpy"] = absent  # nobody debugs a headless run, and it takes a third of the time to boot
+    if sys.path[0] in ("", os.getcwd()):  # no file of this folder stands in for a module that the kernel needs;
+        del sys.path[0]  # IPython adds the folder again for the cells
+    from ipykernel.kernelapp import IPKernelApp
+
+    _import_ahead()
+    IPKernelApp.launch_instance()
+
+
+def _import_ahead() -> None:
     import psycopg2
-    import sqlalchemy
     import sqlalchemy.dialects.postgresql.psycopg2
 
     from afdb_helpers import catalog, targets
@@ -53,3 +65,7 @@ def _follow(runner: int) -> None:
 def _is_busy() -> bool:
     """Whether a cell is being executed; SIGINT is ignored while none is."""
     return signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+if __name__ == "__main__":
+    main()

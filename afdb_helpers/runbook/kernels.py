@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SHUTDOWN = 1.5  # seconds for a kernel to leave by itself; about one in twelve of ipykernel 7 hangs in its own exit
 _SOCKET_PATH = 100  # characters, a little under what the kernel of the operating system takes
-_PROLOGUE = '__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).prepare()'
 
 
 class Kernel:
@@ -49,7 +48,7 @@ class Kernel:
         arguments += ["--IPKernelApp.log_level=50"]  # its log is shown where it dies, and is for that alone
         with (self.folder / "kernel.log").open("wb") as log:
             await self.manager.start_kernel(
-                extra_arguments=[*arguments, f"--IPKernelApp.exec_lines={_PROLOGUE}"],
+                extra_arguments=arguments,
                 env=_environment(self.folder),
                 independent=True,  # kernel_side ties it to this process instead, and lets it roll back first
                 stdout=log,
@@ -71,7 +70,7 @@ class Kernel:
             raise _not_started(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}", self.said())
 
     async def _enter(self, folder: Path) -> dict[str, Any] | None:
-        """Its answer, None where it is not up yet; asked again it does the same again. Quicker than `wait_for_ready`."""
+        """Its answer, None where it is not up yet; to ask again is safe. Quicker than jupyter's own wait."""
         code = f'__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).enter({str(folder)!r})'
         try:
             reply: dict[str, Any] = await self.client.execute_interactive(
@@ -193,7 +192,7 @@ def _this_interpreter() -> Any:
 
     class ThisInterpreter(KernelSpecManager):
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv = [sys.executable, "-m", "afdb_helpers.runbook.kernel_side", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     return ThisInterpreter()
@@ -203,7 +202,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """This process's environment; IPython's own folder is private, so that no start-up file of a user's is run."""
     own = {"AFDB_RUNNER_PID": str(os.getpid()), "AFDB_KERNEL_DIR": str(folder), "IPYTHONDIR": str(folder / "ipython")}
     kept = {name: value for name, value in os.environ.items() if name not in ("AFDB_RUN_DIR", "AFDB_RUN_ID")}
-    return {**kept, **own, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return kept | own
 
 
 def _short_folder() -> Path:

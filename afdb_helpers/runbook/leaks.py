@@ -39,7 +39,8 @@ class Known:
     def within(self, data: str | bytes) -> list[str]:
         """The settings whose secret is in `data`, in any of its shapes."""
         raw = data if isinstance(data, bytes) else data.encode(errors="surrogatepass")
-        return [secret.setting for secret in self.secrets if any(needle in raw for needle in secret.needles)]
+        found = (secret.setting for secret in self.secrets if any(needle in raw for needle in secret.needles))
+        return list(dict.fromkeys(found))
 
     def mask(self, text: str) -> str:
         """`text` with every secret replaced by the name of its setting."""
@@ -60,18 +61,18 @@ def known(settings: Mapping[str, str], public: str = "") -> Known:
     One that also is a user, host or database name, or a word of the `public` text, tells nothing when it is found:
     it is not looked for, and its setting is listed as indistinct.
     """
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     names = ["postgresql", *(settings.get(name, "") for name in _PUBLIC_NAMES)]
     for setting, value in settings.items():
         passwords, others = _of_url(value)
         names.extend(others)
         if passwords:
-            found.update({f"{setting} (password)": password for password in passwords})
+            found.extend((f"{setting} (password)", password) for password in passwords)
         elif _SECRET_NAME.search(setting) and not os.path.exists(value):  # a key's file name is no key
-            found[setting] = value
-    long = {setting: value for setting, value in found.items() if len(value) >= SHORTEST}
-    indistinct = {s for s, value in long.items() if any(value in text for text in (public, *names))}
-    secrets = [Secret(s, value, _shapes(value)) for s, value in long.items() if s not in indistinct]
+            found.append((setting, value))
+    long = [(setting, value) for setting, value in found if len(value) >= SHORTEST]
+    indistinct = {setting for setting, value in long if any(value in text for text in (public, *names))}
+    secrets = [Secret(s, value, _shapes(value)) for s, value in long if s not in indistinct]
     return Known(tuple(secrets), tuple(sorted(indistinct)))
 
 

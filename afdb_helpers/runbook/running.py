@@ -107,17 +107,22 @@ class Running:
 
     def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> Ending:
         """Write everything that is still missing, the hashes last. A secret found on the way changes the ending."""
-        self._finish_notebook(ending)
-        self._save()
-        self._set_end(ending, events, seconds)
-        self._write_page()
+        self._write(ending, events, seconds)
         if (leak := self._withhold()) is not None:
             ending = outcome.judge(events, leak)
-            self._set_end(ending, events, seconds)
+            self._write(ending, events, seconds)
+            self._withhold()
         self.record.note("run.end", outcome=ending.outcome, exit_code=ending.exit_code, cause=ending.cause)
         entry = {"event": "end", "run": self.record.id, "outcome": ending.outcome, "exit_code": ending.exit_code}
         self.record.seal(ledger_entry=entry)
         return ending
+
+    def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
+        """The notebook, the content of run.json and the page, all telling the same ending."""
+        self._finish_notebook(ending)
+        self._save()
+        self._set_end(ending, events, seconds)
+        self._write_page()
 
     def _set_end(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
         data = self.record.data
@@ -140,7 +145,8 @@ class Running:
             for output in self.outputs[1:]:
                 output.unlink(missing_ok=True)
         places = "; ".join(f"{', '.join(settings)} in {path.name}" for path, settings in found.items())
-        self.record.data["withheld"] = sorted(path.name for path in found)
+        names = {path.name for path in found}
+        self.record.data["withheld"] = sorted(names | set(self.record.data.get("withheld", ())))
         return Failure(LEAK, f"{places}; removed from the record")
 
     def _finish_notebook(self, ending: Ending) -> None:
