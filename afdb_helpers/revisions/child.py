@@ -20,7 +20,8 @@ from typing import Any
 
 _LOCKS = """
 SELECT c.oid::regclass::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace AND c.relkind <> 'i'
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+  AND c.relnamespace <> 'pg_catalog'::regnamespace
 ORDER BY 1, 2
 """
 _CODES = ("pgcode", "sqlstate", "sqlite_errorname")  # what drivers call the error's code
