@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from afdb_helpers.migrate.apply import Note, under_lock
 from afdb_helpers.migrate.gates import approval
-from afdb_helpers.migrate.outcomes import Migration, State, standing, state
+from afdb_helpers.migrate.outcomes import Migration, State, moved_on, standing, state
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
@@ -62,8 +62,11 @@ def carry_out(
     note: Note = lambda *_, **__: None,
     run_id: str = "local",
 ) -> Migration:
-    """Do what the plan says, if the target still is what the plan was made for; else `Refused`, nothing changed."""
+    """Do what the plan says, if target and revision files still are what it was made for; else `Refused`."""
     going = plan.content
+    files = {revision.id: revision.sha256 for revision in project.graph().revisions}
+    if edited := [step["id"] for step in going["revisions"] if files.get(step["id"]) != step["sha256"]]:
+        raise moved_on(target, f"the file of revision {', '.join(edited)} was edited")
     x = ["allow_data_loss=true"] if drop_data else []
     expected = {"revisions": list(going["from"]), "schema": going["schema"]}
     return under_lock(

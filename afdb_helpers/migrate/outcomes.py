@@ -86,10 +86,10 @@ def migration(
     )
 
 
-def moved_on(target: Target) -> Refused:
+def moved_on(target: Target, what: str = "its revision or its schema changed") -> Refused:
     return Refused(
-        f"target {target.name} is not what the plan was made for",
-        why="its revision or its schema changed after the plan was made",
+        f"target {target.name} is not what the plan was made for; nothing was changed",
+        why=f"{what} after the plan was made",
         do="run the migration again: it makes the plan anew",
     )
 

@@ -110,7 +110,17 @@ class Project:
     python: Path | None = None
 
     def graph(self) -> Graph:
-        """Read the chain, in a child process. Raises `ConfigError` when the project cannot be read."""
+        """The chain, read in a child process; again only when one of its files, or a folder of them, has changed.
+
+        Raises `ConfigError` when the project cannot be read.
+        """
+        kept = _known.get(self)
+        if kept is None or kept[1] != _stamp(self, kept[0]):
+            graph = self._read()
+            kept = _known[self] = (graph, _stamp(self, graph))
+        return kept[0]
+
+    def _read(self) -> Graph:
         outcome = run(self.ini, {"command": "describe"}, python=self.python)
         if outcome.error:
             raise ConfigError(
@@ -121,6 +131,17 @@ class Project:
         revisions = [e for e in outcome.events if e["event"] == "revision"]
         heads = next(e["heads"] for e in outcome.events if e["event"] == "heads")
         return Graph(tuple(map(_revision, revisions)), tuple(heads))
+
+
+_known: dict[Project, tuple[Graph, list[tuple[int, int]]]] = {}
+
+
+def _stamp(project: Project, graph: Graph) -> list[tuple[int, int]]:
+    """Time and size of every file that the graph was read from, and of their folders, where a new file would show."""
+    files = [revision.path for revision in graph.revisions]
+    looked_at = [project.ini, *files, *sorted({path.parent for path in files})]
+    found = [path.stat() if path.exists() else None for path in looked_at]
+    return [(s.st_mtime_ns, s.st_size) if s else (0, 0) for s in found]
 
 
 def find(ini: str | Path | None = None, *, python: str | Path | None = None) -> Project:
