@@ -20,6 +20,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +63,22 @@ def dump(
     started = time.monotonic()
     with stores.draft(store, target.name) as (id_, folder):
         note("backup.begin", id=id_, folder=str(folder))
-        taken = (
-            _sqlite(target, folder) if target.dialect == "sqlite" else _postgresql(target, folder, jobs, lock_timeout)
-        )
-        who = {"os_user": _user(), "host": socket.gethostname()}
-        facts = {"format": 1, "id": id_, "target": target.name, "run": run_id, "who": who, "dialect": target.dialect,
-                 "excluded": [], "not_covered": NOT_COVERED[target.dialect],
-                 "seconds": round(time.monotonic() - started, 3)}  # fmt: skip
+        if target.dialect == "sqlite":
+            taken = _sqlite(target, folder)
+        else:
+            taken = _postgresql(target, folder, jobs, lock_timeout)
+        facts = {
+            "format": 1,
+            "id": id_,
+            "target": target.name,
+            "dialect": target.dialect,
+            "run": run_id,
+            "who": {"os_user": _user(), "host": socket.gethostname()},
+            "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": round(time.monotonic() - started, 3),
+            "excluded": [],
+            "not_covered": NOT_COVERED[target.dialect],
+        }
         made = stores.publish(folder, facts | taken)
     note("backup.end", id=id_, seal=made.seal)
     return made
@@ -144,7 +154,6 @@ def _content(connection: Connection, folder: Path) -> Facts:
 def _sqlite(target: Target, folder: Path) -> Facts:
     """SQLite's online backup, then the copy itself is looked at: integrity, foreign keys, content."""
     import sqlite3
-    from datetime import UTC, datetime
 
     file = folder / DATABASE
     with target.connect() as source, _looking(target):
