@@ -72,7 +72,7 @@ def known(settings: Mapping[str, str], public: str = "") -> Known:
             found.append((setting, value))
     long = [(setting, value) for setting, value in found if len(value) >= SHORTEST]
     indistinct = {setting for setting, value in long if any(value in text for text in (public, *names))}
-    secrets = [Secret(s, value, _shapes(value)) for s, value in long if s not in indistinct]
+    secrets = [Secret(s, value, shapes(value)) for s, value in long if s not in indistinct]
     return Known(tuple(secrets), tuple(sorted(indistinct)))
 
 
@@ -111,7 +111,7 @@ def _query(value: str) -> list[tuple[str, str]]:
     return parse_qsl(value.partition("?")[2])
 
 
-def _shapes(value: str) -> tuple[bytes, ...]:
+def shapes(value: str) -> tuple[bytes, ...]:
     """The secret raw, URL-encoded, escaped as JSON, HTML and Python do, and in base64 at each of its three offsets."""
     quoted = {quote(value, safe=""), quote_plus(value), quote(value)}
     texts = {value, html.escape(value), repr(value)[1:-1], *quoted, *(q.replace("%2F", "/") for q in quoted)}
