@@ -227,8 +227,8 @@ def test_the_number_of_queries_does_not_grow_with_the_tables(new_database: Calla
 def test_a_snapshot_of_sqlite_reads_the_same_way(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.db"
     _run(url, "CREATE TABLE a (id integer PRIMARY KEY, n varchar(5) NOT NULL DEFAULT 'x' UNIQUE, CHECK (id > 0))",
-         "CREATE TABLE b (a_id integer, FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE)", "CREATE INDEX i ON a (n DESC)",
-         "CREATE TABLE alembic_version (version_num)")  # fmt: skip
+         "CREATE TABLE b (a_id integer, FOREIGN KEY (a_id) REFERENCES a (id) ON DELETE CASCADE)",
+         "CREATE INDEX i ON a (n DESC)", "CREATE TABLE alembic_version (version_num)")  # fmt: skip
     tables = _snapshot(url).tables
     assert list(tables) == ["a", "b"]
     assert tables["a"]["columns"]["n"] == {"type": "VARCHAR(5)", "nullable": False, "default": "'x'"}
