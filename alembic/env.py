@@ -20,7 +20,7 @@ from afdb_helpers import models, targets
 from afdb_helpers.errors import AfdbError, Refused
 from afdb_helpers.online import sqlite
 from afdb_helpers.online.catalogue import counts_itself, declared_default, plain_default
-from afdb_helpers.online.loss import OPTION
+from afdb_helpers.online.change import GONE
 
 log = logging.getLogger("alembic.runtime.migration")
 config = context.config
@@ -86,8 +86,8 @@ def run(connection: sa.Connection) -> None:
         log.info("cleared %s, left by a run that died", name)
     before = sqlite.counts(connection)
     context.run_migrations()
-    if doing == "upgrade" or not loss_allowed():
-        sqlite.refuse_loss(before, sqlite.counts(connection), expected={"alembic_version"})
+    meant = config.attributes.get(GONE, set()) | {"alembic_version"}
+    sqlite.refuse_loss(before, sqlite.counts(connection), meant)
 
 
 def refuse_unknown() -> None:
@@ -121,10 +121,6 @@ def reopen_unfinished(connection: sa.Connection) -> None:
         if stamped in wanted and asks and (lacks := asks(connection)):
             log.warning("stamped %s but unfinished, lacking %s: running it again", stamped, ", ".join(lacks))
             migration.stamp(script, revision.down_revision)
-
-
-def loss_allowed() -> bool:
-    return bool(config.attributes.get(OPTION) or context.get_x_argument(as_dictionary=True).get(OPTION))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from alembic.operations import Operations
 
 from afdb_helpers.online.catalogue import Live, assume, look
 
+GONE = "afdb.tables_gone"
 Mapped = Mapping[str, Mapping[str, Any]]
 
 
@@ -33,6 +34,10 @@ class Change:
 
     def added(self, table: str) -> list[str]:
         return list(self.mapping.get(table, {}).get("added", []))
+
+    def dropped(self, table: str) -> list[str]:
+        """The columns that going back drops: the added ones, without the number that becomes a text key again."""
+        return [name for name in self.added(table) if name != (self.key(table) or {}).get("column")]
 
     def created(self) -> list[sa.Table]:
         """The tables that are new, each after the ones it refers to."""
@@ -86,6 +91,12 @@ class Here:
     @property
     def postgresql(self) -> bool:
         return self.dialect == "postgresql"
+
+    def gone(self, table: str) -> None:
+        """Tell env.py, which counts rows before and after, that this table is meant to be gone."""
+        config = self.op.get_context().config
+        if config is not None:
+            config.attributes.setdefault(GONE, set()).add(table)
 
 
 def begin(op: Operations, change: Change, *, down: bool = False, leftovers: tuple[str, ...] = ()) -> Here:

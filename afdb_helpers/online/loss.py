@@ -61,14 +61,12 @@ def losses(here: Here) -> dict[str, int]:
         if table.name in here.tables:
             found[table.name] = _count(here, sa.select(sa.func.count()).select_from(sa.table(table.name)))
     for name, live in here.tables.items():
-        key = here.change.key(name)
-        for column in here.change.added(name):
-            if column not in live.columns:
-                continue
-            if key and column == key["column"]:
-                found[f"{name}.{column}"] = _other_numbers(here, name, key)
-            else:
+        for column in here.change.dropped(name):
+            if column in live.columns:
                 found[f"{name}.{column}"] = _values(here, name, here.change.table(name).c[column])
+        key = here.change.key(name)
+        if key and {key["column"], key["kept"]} <= set(live.columns):
+            found[f"{name}.{key['column']}"] = _other_numbers(here, name, key)
     return {name: n for name, n in found.items() if n}
 
 

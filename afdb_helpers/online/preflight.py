@@ -83,9 +83,10 @@ def _keys(here: Here) -> Iterator[str]:
             there = live.indexes.get(str(index.name)) if live else None
             if there is not None and (there.columns, there.unique) != (tuple(index.columns.keys()), index.unique):
                 yield f"index {index.name} of {table.name} is there and is another one than declared"
-        if live and key and here.postgresql and live.key != (key["column"],):
+        if live and key and here.postgresql and not _is_number(here, live, table, key):
             for name, other in ask(here.connection, "incoming_foreign_keys", table=table.name):
                 yield f"foreign key {name} of {other} refers to {table.name}, whose key is to become a number"
+    yield from _sequences(here)
     names = {str(index.name): table.name for table in here.change.tables.sorted_tables for index in table.indexes}
     if here.postgresql:
         owners = ask(here.connection, "index_owners", names=list(names))
@@ -95,6 +96,21 @@ def _keys(here: Here) -> Iterator[str]:
     for index_name, owner in owners:
         if owner not in leftovers and owner != names.get(index_name, owner):
             yield f"the name {index_name} is taken by an index of {owner}"
+
+
+def _sequences(here: Here) -> Iterator[str]:
+    for table in here.change.tables.sorted_tables if here.postgresql else ():
+        if key := here.change.key(table.name):
+            assert here.connection is not None
+            name, own = f"{table.name}_{key['column']}_seq", f"{table.name}.{key['column']}"
+            for found, owner in ask(here.connection, "relation_owner", name=name):
+                if found != "S" or owner not in (None, own):
+                    yield f"the name {name} is taken by {_KINDS.get(found, 'a table')} of {owner or 'somebody else'}"
+
+
+def _is_number(here: Here, live: Live, table: sa.Table, key: Mapping[str, str]) -> bool:
+    there, wanted = live.columns.get(key["column"]), table.c[key["column"]]
+    return there is not None and kind(there.type, here.dialect) == kind(wanted.type, here.dialect)
 
 
 def _counts(here: Here) -> Iterator[str]:

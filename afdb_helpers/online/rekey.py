@@ -20,6 +20,7 @@ from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.triggers import silenced
 
 LARGEST = 2**31 - 1
+_SEQUENCE = ("last_value", "is_called")
 STAMP = "61666462-0002-8000-8000-"  # "afdb" in hexadecimal, the revision, a custom UUID (version 8)
 _STAMPED = f"^{STAMP}[0-9]{{12}}$"
 
@@ -55,8 +56,9 @@ def text_key(here: Here, table: str) -> None:
     own = sa.table(table, sa.column(number), sa.column(kept))
     value = old_key(own.c[number], own.c[kept], here.dialect)
     if number in live.columns:
-        with silenced(here, table):
-            here.op.execute(sa.update(own).values({kept: value}).where(own.c[kept].is_(None)))
+        if _holds(here, sa.select(sa.exists().where(own.c[kept].is_(None)))):
+            with silenced(here, table):
+                here.op.execute(sa.update(own).values({kept: value}).where(own.c[kept].is_(None)))
         here.op.drop_column(table, number)  # its primary key and its sequence go with it
         del live.columns[number]
     here.op.create_primary_key(f"{table}_pkey", table, [kept])
@@ -120,8 +122,9 @@ def _number_in_place(here: Here, live: Live, key: dict[str, str]) -> None:
         own = sa.table(live.name, place("postgresql"), *map(sa.column, (number, kept, key["order_by"])))
         found = numbers(rows_of(own, key), "postgresql")
         fill = sa.update(own).values({number: found.c.number}).where(own.c.ctid == found.c.place)
-        with silenced(here, live.name):
-            here.op.execute(fill.where(own.c[number].is_(None)))
+        if _holds(here, sa.select(sa.exists().where(own.c[number].is_(None)))):
+            with silenced(here, live.name):
+                here.op.execute(fill.where(own.c[number].is_(None)))
     if live.key and live.key_name:
         here.op.drop_constraint(live.key_name, live.name, type_="primary")
     here.op.create_primary_key(f"{live.name}_pkey", live.name, [number])
@@ -163,11 +166,19 @@ def _count(here: Here, live: Live, column: str) -> None:
         there = default.split("'")[1].split(".")[-1].strip('"')
         here.op.execute(Statement("ALTER SEQUENCE {} RENAME TO {}", there, name))
     elif default != wanted:
-        here.op.execute(sa.schema.CreateSequence(sa.Sequence(name, data_type=sa.Integer()), if_not_exists=True))
+        if _holds(here, sa.select(sa.func.to_regclass(quoted).is_(None))):
+            here.op.execute(sa.schema.CreateSequence(sa.Sequence(name, data_type=sa.Integer())))
         here.op.alter_column(live.name, column, server_default=sa.text(wanted))
-    here.op.execute(Statement("ALTER SEQUENCE {} OWNED BY {}.{}", name, live.name, column))
     live.columns[column].default = wanted
-    own = sa.table(live.name, sa.column(column, sa.Integer))
+    if _holds(here, sa.select(sa.func.pg_get_serial_sequence(live.name, column).is_(None))):
+        here.op.execute(Statement("ALTER SEQUENCE {} OWNED BY {}.{}", name, live.name, column))
+    own, sequence = sa.table(live.name, sa.column(column, sa.Integer)), sa.table(name, *map(sa.column, _SEQUENCE))
     largest = sa.select(sa.func.coalesce(sa.func.max(own.c[column]), 0)).scalar_subquery()
-    ahead = sa.func.greatest(largest + 1, sa.func.nextval(quoted))
-    here.op.execute(sa.select(sa.func.setval(quoted, ahead, sa.false())))
+    following = sequence.c.last_value + sa.case((sequence.c.is_called, 1), else_=0)
+    if _holds(here, sa.select(following <= largest).select_from(sequence)):
+        here.op.execute(sa.select(sa.func.setval(quoted, largest + 1, sa.false())))
+
+
+def _holds(here: Here, question: sa.Select[bool]) -> bool:
+    """Whether it is so; offline it is taken to be, since the revision before leaves it so."""
+    return here.connection is None or bool(here.connection.execute(question).scalar_one())

@@ -80,9 +80,9 @@ def counts(connection: sa.Connection) -> tuple[Counts, Counts]:
     return rows, orphans
 
 
-def refuse_loss(before: tuple[Counts, Counts], after: tuple[Counts, Counts], *, expected: set[str]) -> None:
-    """Refuse when a table has fewer rows than before, or more rows that point nowhere; `expected` may be gone."""
-    rows = {name: (n, after[0].get(name, 0)) for name, n in before[0].items() if name not in expected}
+def refuse_loss(before: tuple[Counts, Counts], after: tuple[Counts, Counts], meant: set[str]) -> None:
+    """Refuse when a table has fewer rows than before, or more rows point nowhere; tables `meant` to be gone may be."""
+    rows = {name: (n, after[0].get(name, 0)) for name, n in before[0].items() if name not in meant}
     lost = [f"{name} had {old} rows and would have {new}" for name, (old, new) in rows.items() if new < old]
     torn = [f"{n} rows of {pair} would point nowhere" for pair, n in after[1].items() if n > before[1].get(pair, 0)]
     if lost or torn:

@@ -116,6 +116,7 @@ def drop_table(here: Here, name: str) -> None:
     """Drop the table if it is there. Whoever calls this has counted its rows."""
     if here.tables.pop(name, None):
         here.op.drop_table(name)
+        here.gone(name)
 
 
 def drop_columns(here: Here, table: str, columns: list[str]) -> None:
@@ -150,5 +151,6 @@ def adopt_copy(here: Here, copy: str, *, of: str) -> None:
         drop_table(here, copy)
         return
     here.op.rename_table(copy, of)
+    here.gone(copy)
     here.tables[of] = here.tables.pop(copy)
     here.tables[of].name = of

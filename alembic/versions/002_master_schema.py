@@ -245,7 +245,7 @@ def downgrade() -> None:
     online.text_key(here, "audit_logs")
     for each in before.sorted_tables:
         online.drop_indexes(here, each.name, mapping.get(each.name, {}).get("indexes", []))
-        online.drop_columns(here, each.name, change.added(each.name))
+        online.drop_columns(here, each.name, change.dropped(each.name))
         online.rename_columns(here, each, {new: old for old, new in change.renamed(each.name).items()})
         online.standard_names(here, each)
     online.finish(here, before)

@@ -1,0 +1,146 @@
+"""A run of 002, or of its way back, that died: one plain rerun ends where the first one would have."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import chain
+import pytest
+import sqlalchemy as sa
+from chain import Maker
+
+from afdb_helpers import revisions
+
+TWO = ["postgresql 18", "sqlite"]
+
+
+class Died(Exception):
+    """Stands for the death of the process after a statement."""
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
+    return Maker(request, tmp_path)
+
+
+def advances(sql: str) -> bool:
+    """Whether a statement leaves something behind when the transaction is committed after it."""
+    if sql.startswith("WITH "):
+        return "UPDATE" in sql or "INSERT" in sql
+    return revisions.changes(sql) and not sql.startswith("LOCK ")
+
+
+def die_after(url: str, statements: int, command: Any) -> bool:
+    """Run until so many changing statements are done, and commit them; False where it ended first."""
+    done = 0
+
+    def after(sql: str, connection: Any) -> None:
+        nonlocal done
+        done += (change := advances(sql))
+        if done == statements and change:
+            connection.connection.dbapi_connection.commit()
+            raise Died
+
+    with chain.observed(after=after), contextlib.suppress(Died):
+        command(url)
+        return False
+    return True
+
+
+def test_002_dead_after_any_of_its_statements_is_gone_on_with(make: Maker) -> None:
+    start = make("sqlite", "at_001")
+    whole = make.clone("sqlite", start)
+    chain.upgrade(whole)
+    rows, catalogue = chain.rows(whole), chain.catalogue(whole)
+    for statements in itertools.count(1):
+        url = make.clone("sqlite", start)
+        if not die_after(url, statements, chain.upgrade):
+            break
+        chain.upgrade(url)
+        assert (chain.rows(url), chain.catalogue(url)) == (rows, catalogue), f"after {statements} statements"
+    assert statements > 30
+
+
+@pytest.mark.parametrize("then", ["on", "back"])
+def test_the_way_back_dead_after_any_of_its_statements_ends_in_both_directions(then: str, make: Maker) -> None:
+    start = make("sqlite", "at_001")
+    rows, catalogue = chain.rows(start), make.fresh("sqlite", "001")
+    chain.upgrade(start)
+    again = chain.downgrade
+    if then == "back":
+        rows, catalogue, again = chain.rows(start), chain.catalogue(start), chain.upgrade
+    for statements in itertools.count(1):
+        url = make.clone("sqlite", start)
+        if not die_after(url, statements, chain.downgrade):
+            break
+        again(url)
+        assert (chain.rows(url), chain.catalogue(url)) == (rows, catalogue), f"after {statements} statements"
+    assert statements > 30
+
+
+@pytest.mark.parametrize("revision", ["002", "001"])
+def test_dying_after_every_single_statement_one_run_after_another_still_arrives(revision: str, make: Maker) -> None:
+    """On PostgreSQL: each run gets one statement further and dies, with what it did committed."""
+    url = make("postgresql 18", "at_001")
+    other = make.clone("postgresql 18", url)
+    chain.upgrade(other)
+    if revision == "001":
+        rows, catalogue, command = chain.rows(url), make.fresh("postgresql 18", "001"), chain.downgrade
+        url = other
+    else:
+        rows, catalogue, command = chain.rows(other), chain.catalogue(other), chain.upgrade
+    deaths = next(n for n in range(100) if not die_after(url, 1, command))
+    assert deaths > 25
+    assert (chain.rows(url), chain.catalogue(url)) == (rows, catalogue)
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{tests!r}]
+import chain
+from afdb_helpers import revisions
+done = 0
+def after(sql, connection):
+    global done
+    done += revisions.changes(sql)
+    if done == {statements}:
+        os.kill(os.getpid(), signal.SIGKILL)
+with chain.observed(after=after):
+    chain.upgrade({url!r})
+"""
+
+
+@pytest.mark.parametrize("server", TWO)
+@pytest.mark.parametrize("statements", [6, 12, 25])
+def test_a_killed_process_leaves_everything_as_it_was(server: str, statements: int, make: Maker) -> None:
+    url = make(server, "at_001")
+    before = chain.rows(url), chain.catalogue(url)
+    code = KILLED.format(tests=str(Path(__file__).parent), url=url, statements=statements)
+    died = subprocess.run([sys.executable, "-c", code], check=False, cwd=chain.ROOT)
+    assert died.returncode == -signal.SIGKILL
+    assert (chain.rows(url), chain.catalogue(url)) == before
+    chain.upgrade(url)
+    assert chain.stamped(url) == ("002",)
+
+
+@pytest.mark.parametrize("server", TWO)
+def test_a_revision_that_fails_at_its_end_leaves_everything_as_it_was(
+    server: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from afdb_helpers import online
+
+    def fail(*_: Any) -> None:
+        raise sa.exc.InvalidRequestError("at the end")
+
+    url = make(server, "unstamped_001")
+    before = chain.rows(url), chain.catalogue(url)
+    monkeypatch.setattr(online, "finish", fail)
+    with pytest.raises(sa.exc.InvalidRequestError):
+        chain.upgrade(url)
+    assert (chain.rows(url), chain.catalogue(url)) == before
