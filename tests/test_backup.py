@@ -544,7 +544,7 @@ def kill_at_every_line(what: str, url: str, folder: Path, step: int) -> tuple[in
     return int(killed), set(states)
 
 
-@pytest.mark.parametrize(("kind", "step", "least"), [("sqlite", 2, 100), ("postgresql", 29, 5)])
+@pytest.mark.parametrize(("kind", "step", "least"), [("sqlite", 3, 80), ("postgresql", 29, 5)])
 def test_a_dump_killed_at_any_line_leaves_a_whole_backup_or_none(
     kind: str, step: int, least: int, database: str, lite: Target, copied: Backup
 ) -> None:
