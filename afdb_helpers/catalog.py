@@ -83,7 +83,8 @@ def identity(connection: Connection) -> Identity:
     if connection.dialect.name == "sqlite":
         from datetime import UTC, datetime
 
-        file = connection.exec_driver_sql("PRAGMA database_list").mappings().one()["file"]
+        attached = connection.exec_driver_sql("PRAGMA database_list").mappings()  # reflection attaches `temp` too
+        file = next(str(one["file"]) for one in attached if one["name"] == "main")
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         return Identity("sqlite", None, file, None, version, None, False, clock)
