@@ -1,0 +1,230 @@
+"""Drift: every difference is a row, what the chain makes is found by running it, and a stale answer is never given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import projects
+import pytest
+import sqlalchemy as sa
+
+from afdb_helpers import catalog, drift, revisions, targets
+from afdb_helpers.catalog import Catalog
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import ConfigError, Unavailable
+from afdb_helpers.report import Report
+from afdb_helpers.revisions import Graph, Project
+
+ALTER = "ALTER TABLE customer"
+DIFFERENCES = {
+    "a column that is missing": (f"{ALTER} DROP note", "customer.note", "TEXT", "absent"),
+    "a column too many": (f"{ALTER} ADD extra int", "customer.extra", "absent", "INTEGER"),
+    "another type": (f"{ALTER} ALTER balance TYPE numeric(12,2)",
+                     "customer.balance type", "NUMERIC(12, 4)", "NUMERIC(12, 2)"),
+    "another default": (f"{ALTER} ALTER balance SET DEFAULT 5", "customer.balance default", "'0'::numeric", "5"),
+    "a default gone": (f"{ALTER} ALTER balance DROP DEFAULT", "customer.balance default", "'0'::numeric", "none"),
+    "a NOT NULL gone": (f"{ALTER} ALTER title DROP NOT NULL", "customer.title", "NOT NULL", "NULL allowed"),
+    "an index gone": ("DROP INDEX customer_name", "customer index customer_name", "(title)", "absent"),
+    "an index too many": ("CREATE UNIQUE INDEX i ON customer (note)", "customer index i", "absent", "unique (note)"),
+    "an index of another kind": ("DROP INDEX customer_name; CREATE INDEX customer_name ON customer USING hash (title)",
+                                 "customer index customer_name", "(title)", "(title) using hash"),
+    "a foreign key gone": ("ALTER TABLE invoice DROP CONSTRAINT invoice_customer_id_fkey",
+                           "invoice foreign key", "(customer_id) → customer(id)", "absent"),
+    "a check too many": (f"{ALTER} ADD CHECK (balance > 0)", "customer check", "absent", "balance > 0::numeric"),
+    "a unique constraint too many": (f"{ALTER} ADD UNIQUE (note)", "customer unique", "absent", "note"),
+    "a primary key gone": ("ALTER TABLE invoice DROP CONSTRAINT invoice_pkey", "invoice primary key", "id", ""),
+    "a table gone": ("DROP TABLE invoice", "invoice", "table", "absent"),
+    "a table too many": ("CREATE TABLE extra (i int)", "extra", "absent", "table"),
+}  # fmt: skip
+
+
+def _run(url: str, *statements: str) -> None:
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def _live(url: str) -> Catalog:
+    with targets.parse("x", url, {}).connect() as connection:
+        return catalog.snapshot(connection)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return projects.small(tmp_path_factory.mktemp("drift"))
+
+
+@pytest.fixture(scope="module")
+def graph(project: Project) -> Graph:
+    return project.graph()
+
+
+@pytest.fixture(scope="module")
+def at_head(project: Project, postgres: Server) -> Iterator[str]:
+    """The name of a database that the chain made, to copy."""
+    made = revisions.run(
+        project.ini, {"command": "upgrade", "arguments": ["head"], "url": postgres.create_database("drift")}
+    )
+    assert made.error is None
+    yield "drift"
+    postgres.drop_database("drift")
+
+
+@pytest.fixture(scope="module")
+def reference(at_head: str, postgres: Server) -> Catalog:
+    return _live(postgres.url(at_head))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+# --- what differs
+
+
+def test_a_copy_is_equal(at_head: str, reference: Catalog, new_database: Callable[..., str]) -> None:
+    report = drift.compare(_live(new_database(template=at_head)), reference)
+    assert report.ok
+    assert (report.headline, report.rows, report.remedy) == ("schema: equal to the chain's", (), "")
+
+
+@pytest.mark.parametrize(("change", "what", "chain", "live"), DIFFERENCES.values(), ids=DIFFERENCES)
+def test_each_difference_is_a_row_with_both_sides(
+    change: str, what: str, chain: str, live: str, at_head: str, reference: Catalog, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, *change.split("; "))
+    report = drift.compare(_live(url), reference)
+    assert not report.ok
+    assert {"object": what, "chain": chain, "live": live, "accepted": False} in report.rows
+    assert report.remedy
+
+
+def test_an_enums_value_too_many_is_a_difference(new_database: Callable[..., str]) -> None:
+    one, other = new_database(), new_database()
+    for url, values in ((one, "'a', 'b'"), (other, "'a'")):
+        _run(url, f"CREATE TYPE mood AS ENUM ({values})", "CREATE TABLE t (m mood)")
+    report = drift.compare(_live(one), _live(other))
+    assert report.rows == ({"object": "t.m values", "chain": "a", "live": "a, b", "accepted": False},)
+
+
+def test_a_stricter_column_is_noted_and_accepted(
+    at_head: str, reference: Catalog, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, "ALTER TABLE customer ALTER note SET NOT NULL")
+    report = drift.compare(_live(url), reference)
+    assert report.ok
+    assert report.rows == ({"object": "customer.note", "chain": "NULL allowed", "live": "NOT NULL", "accepted": True},)
+
+
+def test_neither_the_names_of_constraints_nor_the_order_of_columns_matter(
+    at_head: str, reference: Catalog, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, "ALTER TABLE invoice RENAME CONSTRAINT invoice_customer_id_fkey TO odd",
+         "ALTER TABLE customer DROP note", "ALTER TABLE customer ADD sort int, ADD note text",
+         "ALTER TABLE customer DROP sort")  # fmt: skip
+    assert drift.compare(_live(url), reference).ok
+
+
+# --- what the chain makes
+
+
+def test_the_reference_is_what_the_chain_makes(project: Project, graph: Graph, reference: Catalog) -> None:
+    made = drift.reference(project, graph, projects.SECOND)
+    assert made.digest == reference.digest
+    assert "title" in made.tables["customer"]["columns"]
+
+
+# --- the cache: on SQLite, where a replay needs no server
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The revisions that are replayed, in order."""
+    seen: list[str] = []
+
+    def watched(project: Project, revision: str, url: str, replay: Callable[..., Catalog] = drift.replay) -> Catalog:
+        seen.append(revision)
+        return replay(project, revision, url)
+
+    monkeypatch.setattr(drift, "replay", watched)
+    return seen
+
+
+def test_a_second_call_replays_nothing(project: Project, graph: Graph, replays: list[str]) -> None:
+    first = drift.reference(project, graph, projects.FIRST, dialect="sqlite")
+    assert drift.reference(project, graph, projects.FIRST, dialect="sqlite").digest == first.digest
+    assert replays == [projects.FIRST]
+
+
+def test_a_changed_file_makes_a_new_reference_and_a_later_one_does_not(tmp_path: Path, replays: list[str]) -> None:
+    ours = projects.small(tmp_path / "ours")
+    before = drift.reference(ours, ours.graph(), projects.SECOND, dialect="sqlite")
+    projects.add(ours, "3c", projects.SECOND, "pass")
+    assert drift.reference(ours, ours.graph(), projects.SECOND, dialect="sqlite").digest == before.digest
+    assert replays == [projects.SECOND]
+    path = ours.ini.parent / "migrations" / "versions" / f"{projects.SECOND}_step.py"
+    path.write_text(path.read_text().replace('"note"', '"remark"'))
+    after = drift.reference(ours, ours.graph(), projects.SECOND, dialect="sqlite")
+    assert replays == [projects.SECOND] * 2
+    assert "note" in before.tables["customer"]["columns"]
+    assert "remark" in after.tables["customer"]["columns"]
+
+
+def test_a_broken_cache_is_no_answer(project: Project, graph: Graph, replays: list[str]) -> None:
+    good = drift.reference(project, graph, projects.FIRST, dialect="sqlite")
+    (cached,) = drift._cache().iterdir()
+    for broken in ("", "[]", '{"dialect": "sqlite"}'):
+        cached.write_text(broken)
+        assert drift.reference(project, graph, projects.FIRST, dialect="sqlite").digest == good.digest
+        assert json.loads(cached.read_text())["tables"], "it is mended"
+    assert len(replays) == 4
+
+
+def test_what_reads_the_schema_is_part_of_the_key(
+    project: Project, graph: Graph, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drift.reference(project, graph, projects.FIRST, dialect="sqlite")
+    monkeypatch.setattr(catalog, "SHAPE", catalog.SHAPE + 1)
+    drift.reference(project, graph, projects.FIRST, dialect="sqlite")
+    monkeypatch.setattr(drift, "version", lambda name: "99")
+    drift.reference(project, graph, projects.FIRST, dialect="sqlite")
+    assert len(replays) == 3
+
+
+def test_without_a_place_for_a_cache_it_takes_longer_and_is_right(
+    project: Project, graph: Graph, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    for _ in range(2):
+        assert drift.reference(project, graph, projects.FIRST, dialect="sqlite").tables
+    assert len(replays) == 2
+
+
+def test_a_chain_that_does_not_run_from_empty_is_no_reference(tmp_path: Path) -> None:
+    broken = projects.empty(tmp_path / "broken")
+    projects.add(broken, "1a", None, projects.sql("ALTER TABLE nowhere ADD x int"))
+    with pytest.raises(Unavailable) as caught:
+        drift.reference(broken, broken.graph(), "1a", dialect="sqlite")
+    assert "cannot be replayed up to 1a" in caught.value.what
+    assert "no such table: nowhere" in caught.value.why
+    assert list(drift._cache().iterdir()) == []
+
+
+def test_an_unknown_revision_starts_no_server(graph: Graph, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "_empty_database", None)
+    with pytest.raises(ConfigError, match="unknown"):
+        drift.reference(project, graph, "nope")
+
+
+def test_what_is_shown_reads_as_a_report(reference: Catalog) -> None:
+    empty: dict[str, Any] = {}
+    report = drift.compare(Catalog("postgresql", empty), reference)
+    assert isinstance(report, Report)
+    assert report.headline == "schema: 2 differences"
