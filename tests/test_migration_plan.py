@@ -1,0 +1,174 @@
+"""The plan: what will be done to which database, and a digest that is another as soon as anything of it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import projects
+import pytest
+import sqlalchemy as sa
+
+from afdb_helpers import migration_plan, revisions, targets
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.migration_plan import MigrationPlan
+from afdb_helpers.revisions import Graph
+
+FIRST, SECOND = projects.FIRST, projects.SECOND
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return projects.small(tmp_path_factory.mktemp("plan")).graph()
+
+
+@pytest.fixture(scope="module")
+def at_first(graph: Graph, postgres: Server) -> Iterator[str]:
+    """The name of a database at the first revision, to copy."""
+    ini = graph.revisions[0].path.parents[2] / "alembic.ini"
+    url = postgres.create_database("plan_first")
+    assert revisions.run(ini, {"command": "upgrade", "arguments": [FIRST], "url": url}).error is None
+    yield "plan_first"
+    postgres.drop_database("plan_first")
+
+
+def _make(url: str, graph: Graph, revision: str = "head", **options: Any) -> MigrationPlan:
+    with targets.parse("x", url, {}).connect() as connection:
+        return migration_plan.make(connection, graph, revision, **options)
+
+
+def _run(url: str, statement: str) -> None:
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_an_empty_database_has_the_whole_chain_before_it(database: str, graph: Graph) -> None:
+    plan = _make(database, graph)
+    assert [step["id"] for step in plan.content["revisions"]] == [FIRST, SECOND]
+    assert plan.headline == f"from nothing stamped to {SECOND}"
+    assert [row["what"] for row in plan.rows] == ["customers and invoices", "a name is a title"]
+    assert not plan.empty
+    assert not plan.rehearsed
+    assert plan.parts[0].headline == f"not rehearsed; digest {plan.digest}"
+
+
+def test_what_is_done_is_not_planned_again(at_first: str, graph: Graph, new_database: Callable[..., str]) -> None:
+    url = new_database(template=at_first)
+    assert [step["id"] for step in _make(url, graph).content["revisions"]] == [SECOND]
+    assert _make(url, graph, FIRST).empty
+    assert _make(url, graph, FIRST).headline == f"at {FIRST}: nothing to do"
+
+
+def test_the_way_down_is_planned_newest_first(at_first: str, graph: Graph, new_database: Callable[..., str]) -> None:
+    url = new_database(template=at_first)
+    _run(url, f"UPDATE alembic_version SET version_num = '{SECOND}'")
+    plan = _make(url, graph, "base", direction="downgrade")
+    assert [step["id"] for step in plan.content["revisions"]] == [SECOND, FIRST]
+    assert plan.content["to"] == "base"
+
+
+@pytest.mark.parametrize(("revision", "direction", "instead"), [
+    ("base", "upgrade", "afdb downgrade base"), (SECOND, "downgrade", f"afdb upgrade {SECOND}"),
+])  # fmt: skip
+def test_the_wrong_direction_is_refused_with_the_right_one(
+    revision: str, direction: str, instead: str, at_first: str, graph: Graph, new_database: Callable[..., str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _make(new_database(template=at_first), graph, revision, direction=direction)
+    assert caught.value.do == instead
+    assert FIRST in caught.value.why
+
+
+def test_a_beginning_of_an_id_is_enough_and_an_unknown_one_is_refused(database: str, graph: Graph) -> None:
+    assert _make(database, graph, FIRST[:4]).content["to"] == FIRST
+    with pytest.raises(ConfigError, match="'nope' is unknown"):
+        _make(database, graph, "nope")
+
+
+def test_two_heads_are_refused_before_the_database_is_asked(database: str, graph: Graph) -> None:
+    with pytest.raises(Refused, match="2 heads: a, b") as caught:
+        _make(database, replace(graph, heads=("a", "b")))
+    assert caught.value.do == "merge them: alembic merge -m merge a b"
+
+
+def test_a_database_of_another_version_of_the_project_is_refused(
+    at_first: str, graph: Graph, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_first)
+    _run(url, "UPDATE alembic_version SET version_num = 'later'")
+    with pytest.raises(Refused, match="stamped later, a revision that this project does not have"):
+        _make(url, graph)
+
+
+# --- the digest
+
+
+def test_the_digest_is_the_same_every_time_and_survives_json(database: str, graph: Graph) -> None:
+    plan = _make(database, graph)
+    assert _make(database, graph).digest == plan.digest
+    kept = json.loads(json.dumps(plan.as_dict(), sort_keys=True))
+    assert kept["digest"] == plan.digest
+    assert migration_plan.from_content(kept["content"]).digest == plan.digest
+    assert plan.digest.startswith("sha256:")
+    assert len(plan.digest) == 71
+
+
+def test_another_database_of_the_same_content_has_another_digest(
+    graph: Graph, new_database: Callable[..., str]
+) -> None:
+    one, other = _make(new_database(), graph), _make(new_database(), graph)
+    assert one.digest != other.digest
+    assert {**one.content, "target": None} == {**other.content, "target": None}
+
+
+def test_a_changed_schema_has_another_digest(database: str, graph: Graph) -> None:
+    before = _make(database, graph).digest
+    _run(database, "CREATE TABLE stray (i int)")
+    assert _make(database, graph).digest != before
+
+
+def test_rows_do_not_change_the_digest(at_first: str, graph: Graph, new_database: Callable[..., str]) -> None:
+    url = new_database(template=at_first)
+    before = _make(url, graph).digest
+    _run(url, "INSERT INTO customer VALUES (1, 'x')")
+    assert _make(url, graph).digest == before
+
+
+def test_an_edited_revision_has_another_digest(database: str, graph: Graph) -> None:
+    edited = replace(graph.revisions[1], sha256="0" * 64)
+    assert (
+        _make(database, graph).digest != _make(database, replace(graph, revisions=(graph.revisions[0], edited))).digest
+    )
+
+
+def test_sql_revision_and_direction_are_part_of_the_digest(database: str, graph: Graph) -> None:
+    plans = [_make(database, graph), _make(database, graph, FIRST), _make(database, graph, sql=["SELECT 1"]),
+             _make(database, graph, sql=["SELECT 2"])]  # fmt: skip
+    assert len({plan.digest for plan in plans}) == 4
+
+
+def test_two_docs_and_one_content_have_one_digest(database: str, graph: Graph) -> None:
+    plan = _make(database, graph)
+    assert migration_plan.from_content(plan.content, {FIRST: "said otherwise"}).digest == plan.digest
+
+
+# --- what a rehearsal has shown
+
+
+def test_a_rehearsals_sql_is_taken_over_where_all_the_rest_is_as_it_was(database: str, graph: Graph) -> None:
+    rehearsed = _make(database, graph, sql=["CREATE TABLE t ()"])
+    again = _make(database, graph, rehearsed=rehearsed.as_dict())
+    assert again.digest == rehearsed.digest
+    assert again.rehearsed
+    assert again.parts[0].headline.startswith("1 statement seen in rehearsal")
+
+
+def test_a_rehearsal_of_something_else_is_not(database: str, graph: Graph) -> None:
+    rehearsed = _make(database, graph, sql=["CREATE TABLE t ()"])
+    _run(database, "CREATE TABLE stray (i int)")
+    plan = _make(database, graph, rehearsed=rehearsed.as_dict())
+    assert not plan.rehearsed
+    assert plan.digest != rehearsed.digest
