@@ -28,7 +28,14 @@ def seconds(*command: str, cwd: Path) -> float:
 def stock(folder: Path) -> float:
     """Six runs of an empty notebook, as a user would start them."""
     empty = folder / "empty.ipynb"
-    cell = {"cell_type": "code", "id": "one", "source": "1", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "one",
+        "source": "1",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     empty.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
     return sum(seconds(str(BIN / "papermill"), str(empty), str(folder / "out.ipynb"), cwd=folder) for _ in range(6))
