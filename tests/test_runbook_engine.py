@@ -523,6 +523,14 @@ def test_the_runbook_itself_is_no_output(where: Path, tmp_path: Path) -> None:
     assert not where.exists()
 
 
+def test_papermills_cwd_is_the_kernels_and_paths_stay_where_papermill_was_called(where: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    small(tmp_path, "import os\nos.getcwd()")
+    through_papermill(Path("small.ipynb"), "out.ipynb", cwd=str(tmp_path / "elsewhere"))
+    assert f"'{tmp_path / 'elsewhere'}'" in outputs(Left(where), "step-1")
+    assert json.loads((tmp_path / "out.ipynb").read_text()) == Left(where).notebook
+
+
 def test_the_notebook_is_saved_once_a_cell_and_once_at_the_end(
     where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def sealed(where: Path, *, runbook: str = "backup", target: str | None = "stagin
     record.write(kept.folder / "plan.json", record.as_json({"digest": "sha256:00"}))
     kept.release()
     kept.data |= {"ended": record.now(), "outcome": "succeeded", "exit_code": 0} | data
+    kept.data["target"] = data.get("about", kept.data["target"])
     kept.note("run.end", outcome="succeeded", exit_code=0)
     kept.seal(ledger_entry={"event": "end", "run": kept.id})
     return kept
@@ -225,7 +226,17 @@ def test_the_latest_is_the_newest_that_succeeded_on_that_target(tmp_path: Path) 
     newer = _renamed(sealed(tmp_path, mode="interactive"), "4")
     assert records.latest(tmp_path, "backup", target="staging", audited=False) == newer
     assert records.latest(tmp_path, "backup", target="staging", audited=True) == good.folder
-    assert records.latest(tmp_path, "backup", target=None, audited=True) == good.folder
+    of_any = records.latest(tmp_path, "backup", target=None, audited=True)
+    assert of_any is not None
+    assert "production" in of_any.name
+
+
+def test_a_record_about_another_database_of_that_name_is_passed_over(tmp_path: Path) -> None:
+    one, other = {"system_identifier": "7", "oid": 1}, {"system_identifier": "7", "oid": 2}
+    good = sealed(tmp_path, about={"name": "staging", "server": one | {"clock": "then"}})
+    _renamed(sealed(tmp_path, about={"name": "staging", "server": other | {"clock": "then"}}), "3")
+    assert records.latest(tmp_path, "backup", target="staging", audited=True, server=one) == good.folder
+    assert records.latest(tmp_path, "backup", target="staging", audited=True, server={"oid": 3}) is None
 
 
 def _renamed(kept: Record, millennium: str) -> Path:

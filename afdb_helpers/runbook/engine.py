@@ -135,7 +135,6 @@ def _through_papermill(run: Running) -> None:
         papermill.execute_notebook(
             path,
             None,
-            parameters=dict(run.request.given),
             engine_name="afdb",
             kernel_name=request.KERNELS[0],
             language="python",
@@ -158,7 +157,7 @@ def _files(input_path: str, output_path: str | None) -> tuple[Path, list[Path]]:
     """The notebook's file and where papermill wants the result; that file is then only ever written in one step."""
     from papermill.iorw import papermill_io
 
-    base = Path(getattr(papermill_io.get_handler("local"), "_cwd", None) or os.getcwd())  # before papermill's --cwd
+    base = _base()
     source = base / str(input_path)
     if not source.is_file():
         raise ConfigError(
@@ -173,18 +172,22 @@ def _files(input_path: str, output_path: str | None) -> tuple[Path, list[Path]]:
             why="it has to be a file in a folder that exists, and another one than the runbook",
             do="name another output file",
         )
-    papermill_io.register(output_path, _InOneStep(output))
+    papermill_io.register(output_path, _InOneStep())
     return source, [output]
 
 
-class _InOneStep:
-    """papermill's handler for one path: its last write, too, leaves either the old content or the new."""
+def _base() -> Path:
+    """The folder that papermill's paths start from: where it was called, also with --cwd."""
+    from papermill.iorw import papermill_io
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    return Path(getattr(papermill_io.get_handler("local"), "_cwd", None) or os.getcwd())
+
+
+class _InOneStep:
+    """papermill's handler for local outputs: its last write, too, leaves either the old content or the new."""
 
     def write(self, text: str, path: str) -> None:
-        record.write(self._path, text.encode())
+        record.write(_base() / path, text.encode())
 
     def pretty_path(self, path: str) -> str:
         return path

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +49,26 @@ def find(where: Path, wanted: str) -> Path:
     raise ConfigError(f"{wanted!r} does not name one record", why=why, do="`afdb records list` shows their ids")
 
 
-def latest(where: Path, runbook: str, *, target: str | None, audited: bool) -> Path | None:
-    """The newest record of a runbook that succeeded on a target (None: any); with `audited`, under the engine."""
+def latest(
+    where: Path, runbook: str, *, target: str | None, audited: bool, server: Mapping[str, Any] | None = None
+) -> Path | None:
+    """The newest record of a runbook that succeeded on a target (None: any); with `audited`, under the engine.
+
+    With `server`, what the server said of itself then has to agree: a name may stand for another database by now.
+    """
     for data in each(where):
-        same = target is None or (data.get("target") or {}).get("name") == target
-        if (
-            same
-            and data.get("runbook", {}).get("name") == runbook
-            and data["outcome"] == "succeeded"
-            and (data.get("mode") == "engine" or not audited)
-        ):
+        known = data.get("target") or {}
+        same = target is None or (known.get("name") == target and agrees(data, server or {}))
+        good = data["outcome"] == "succeeded" and (data.get("mode") == "engine" or not audited)
+        if same and good and data.get("runbook", {}).get("name") == runbook:
             return where / str(data["id"])
     return None
+
+
+def agrees(data: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
+    """Whether a record is about the database that says these things of itself."""
+    said = (data.get("target") or {}).get("server") or {}
+    return all(said.get(key) == value for key, value in server.items())
 
 
 def table(where: Path) -> Report:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shlex
+import weakref
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -37,8 +38,10 @@ class Run:
         self.name, self.folder, self.id, self.recorded = name, kept.folder, kept.id, recorded
         self._record, self._target = kept, target
         self._open = ExitStack()
+        weakref.finalize(self, self._open.close)  # a run that is never closed, in JupyterLab say, leaves in order too
         self._connection: Connection | None = None
         self._server: dict[str, Any] = {}
+        self._identity: dict[str, Any] = {}
         found = leaks.known(targets.environment())
         indistinct = set(kept.data.get("secrets_indistinct") or ())
         self._secrets = leaks.Known(tuple(s for s in found.secrets if s.setting not in indistinct))
@@ -138,20 +141,28 @@ class Run:
         identity = catalog.identity(connection)
         midway = asked + (datetime.fromisoformat(record.now()) - asked) / 2
         skew = round((datetime.fromisoformat(identity.clock) - midway).total_seconds(), 3)
-        server = identity.as_dict()
+        server, self._identity = identity.as_dict(), identity.key()
         self._server = {"database": identity.database, "version": identity.version, "role": identity.role}
         self._server |= {"clock skew, s": skew}
         about = {"name": self.target.name, "label": self.target.label, "protected": self.protected}
         self.note("target", **about, dialect=self.target.dialect, server=server, clock_skew=skew)
 
     def _evidence_folder(self, kind: str, which: str) -> Path | None:
-        where = self.folder.parent
+        """Where the evidence is; `Refused` when the record that was named is about another database."""
+        where, name = self.folder.parent, self._target.name if self._target else None
         if which in ("", "none"):
             return None
         if which == "latest":
-            name = self._target.name if self._target else None
-            return records.latest(where, kind, target=name, audited=self.protected)
-        return records.find(where, which)
+            return records.latest(where, kind, target=name, audited=self.protected, server=self._identity)
+        folder = records.find(where, which)
+        data = records.read(folder)
+        if data.get("runbook", {}).get("name") != kind or not records.agrees(data, self._identity):
+            raise Refused(
+                f"record {folder.name} is no evidence here",
+                why=f"it is not a {kind} of the database that target {name} is now",
+                do=f"name the {kind} of this database, or: afdb run {kind}",
+            )
+        return folder
 
     def _clean(self, value: Any, place: str) -> Any:
         """The value with every secret masked; that there was one is journaled, and makes the run fail."""
