@@ -178,17 +178,30 @@ def test_kernel_death_after_the_intent_to_change_is_incomplete(where: Path, tmp_
     Left(where).ended(5, "failed_changed", "kernel died")
 
 
-def test_ctrl_c_interrupts_the_cell_and_the_record_says_so(tmp_path: Path) -> None:
+def test_ctrl_c_on_papermill_interrupts_the_cell_and_the_record_says_so(tmp_path: Path) -> None:
     small(tmp_path, SLEEPS, "2")
-    code, said, took = interrupted(tmp_path, signal.SIGINT)
+    process = subprocess.Popen(
+        [str(PAPERMILL), "--engine", "afdb", "small.ipynb", "out.ipynb"],
+        cwd=tmp_path,
+        env=settings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for((tmp_path / "started").exists)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
     left = Left(tmp_path / "records")
     left.ended(130, "interrupted", "interrupted")
-    assert code == 130
-    assert took < 6
+    assert process.returncode == 130
+    assert time.monotonic() - sent < 6
     assert (tmp_path / "finally-ran").exists()
     assert (left.statuses()["step-1"], left.statuses()["step-2"]) == ("failed", "pending")
     assert "SIGINT came in cell step-1" in left.run["headline"]
     assert "Traceback" not in said
+    assert json.loads((tmp_path / "out.ipynb").read_text()) == left.notebook
 
 
 def test_sigterm_rolls_back_what_the_cell_began(tmp_path: Path, database: str) -> None:
