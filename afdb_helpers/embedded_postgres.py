@@ -30,6 +30,7 @@ DEFAULT_VERSION = 18
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _WHEEL = {18: "pginstall18", 16: "pginstall"}
 _DEBIAN = Path("/usr/lib/postgresql")
+_CLOSED = Path("/var/cache/afdb")  # copies of programs that lie where the server's user cannot go
 
 
 @dataclass(frozen=True)
@@ -188,16 +189,18 @@ def _reachable(programs: Path) -> Path:
     parents = [programs, *programs.parents]
     if all(folder.stat().st_mode & stat.S_IXOTH for folder in parents):
         return programs
+    wheel = programs.parents[1]
     digest = hashlib.sha256(f"{programs}{programs.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = Path("/var/cache/afdb") / digest
+    copy = _CLOSED / digest
     if not copy.is_dir():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=copy.parent))
-        shutil.copytree(programs.parent, partial / "postgresql", symlinks=True)
+        _CLOSED.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=_CLOSED))
+        for folder in (programs.parent, wheel.with_name(f"{wheel.name}.libs")):  # the libraries lie beside the package
+            shutil.copytree(folder, partial / folder.relative_to(wheel.parent), symlinks=True)
         partial.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was first
             partial.rename(copy)
-    return copy / "postgresql" / programs.name
+    return copy / programs.relative_to(wheel.parent)
 
 
 def _scratch() -> Path:

