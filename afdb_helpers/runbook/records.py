@@ -12,7 +12,7 @@ from typing import Any
 
 from afdb_helpers import ledger
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.report import Report
+from afdb_helpers.report import Report, count
 from afdb_helpers.runbook.record import SUMS
 
 
@@ -85,7 +85,7 @@ def table(where: Path) -> Report:
         for data in each(where)
     ]
     return Report(
-        headline=f"{len(rows)} records in {where}",
+        headline=f"{count(len(rows), 'record')} in {where}",
         rows=tuple(rows),
         remedy="afdb records show ID" if rows else "afdb run discovery",
     )
@@ -137,7 +137,7 @@ def check(folder: Path) -> Report:
     chain = ledger.check(folder / "journal.jsonl") if "journal.jsonl" in there else None
     if chain and not chain.ok:
         return chain
-    return Report(headline=f"sealed: {len(sealed)} files are what the run left")
+    return Report(headline=f"sealed: {count(len(sealed), 'file')}, as the run left them")
 
 
 def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
