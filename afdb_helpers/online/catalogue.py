@@ -142,7 +142,8 @@ def plain_default(text: str | None) -> str | None:
     """A default without the server's way of writing it, so that two can be compared: `'0'::double precision` is 0.0."""
     if text is None:
         return None
-    bare = re.sub(r"::[\w \"]+(\[\])?(\(\d+\))?$", "", text.strip().strip("()").strip())
+    bare = re.sub(r"^\((.*)\)$", r"\1", text.strip(), flags=re.DOTALL).strip()
+    bare = re.sub(r"::[\w \"]+(\[\])?(\(\d+\))?$", "", bare)
     if bare.upper() == "NULL":
         return None
     quoted = re.fullmatch(r"'(.*)'", bare, re.DOTALL)
@@ -186,8 +187,9 @@ def _foreign_key(found: Any) -> ForeignKey:
 
 
 def _index(found: Any) -> Index:
-    special = {key for key, value in (found.get("dialect_options") or {}).items() if key.endswith("_where") and value}
-    return Index(tuple(found["column_names"]), bool(found["unique"]), not special and not found.get("expressions"))
+    options = found.get("dialect_options") or {}
+    partial = any(value is not None for key, value in options.items() if key.endswith("_where"))
+    return Index(tuple(found["column_names"]), bool(found["unique"]), not partial and not found.get("expressions"))
 
 
 def _assumed(table: sa.Table, dialect: Dialect) -> Live:

@@ -22,7 +22,6 @@ from afdb_helpers.online.triggers import silenced
 LARGEST = 2**31 - 1
 _SEQUENCE = ("last_value", "is_called")
 STAMP = "61666462-0002-8000-8000-"  # "afdb" in hexadecimal, the revision, a custom UUID (version 8)
-_STAMPED = f"^{STAMP}[0-9]{{12}}$"
 
 
 def integer_key(here: Here, table: str) -> None:
@@ -80,9 +79,11 @@ def numbers(rows: FromClause, dialect: str) -> FromClause:
 
     The k-th row in order takes the k-th number that no stamped row holds: k plus the held numbers below it.
     """
-    stamped = sa.case(
-        (rows.c.old.regexp_match(_STAMPED), sa.cast(sa.func.substr(rows.c.old, len(STAMP) + 1), sa.BigInteger))
-    )
+    if dialect == "postgresql":
+        holds_one = rows.c.old.regexp_match(f"^{STAMP}[0-9]{{12}}$")
+    else:
+        holds_one = rows.c.old.op("GLOB")(STAMP + "[0-9]" * 12)
+    stamped = sa.case((holds_one, sa.cast(sa.func.substr(rows.c.old, len(STAMP) + 1), sa.BigInteger)))
     source = sa.select(rows.c.place, rows.c.at, rows.c.old, stamped.label("said")).cte("source")
     holds = source.c.said.between(1, LARGEST)
     order = [source.c.at.nulls_last(), sa.collate(source.c.old, "C" if dialect == "postgresql" else "BINARY")]

@@ -1,0 +1,109 @@
+"""SQLite: what a rebuild keeps and refuses, what a dead one left, and that no row is lost unseen."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import chain
+import pytest
+import sqlalchemy as sa
+from alembic.util import CommandError
+from chain import Maker
+
+from afdb_helpers import online
+from afdb_helpers.errors import Refused
+from afdb_helpers.online import sqlite
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
+    return Maker(request, tmp_path)
+
+
+def test_views_triggers_and_checks_stay_on_sqlite(make: Maker) -> None:
+    url = make("sqlite", "created_by_models")
+    chain.execute(url, (chain.STATES / "attached.sqlite.sql").read_text())
+    chain.upgrade(url)
+    chain.execute(url, "INSERT INTO plans (id, name, plan_type) VALUES ('new', 'n', 'free')")
+    with chain.connected(url) as connection:
+        assert connection.exec_driver_sql("SELECT name, currency FROM plan_names ORDER BY 1").all() == [
+            ("Pro", "EUR"),
+            ("n", "USD"),
+        ]
+        assert connection.exec_driver_sql("SELECT said FROM heard").scalar_one() == "new plan n"
+        with pytest.raises(sa.exc.IntegrityError, match="CHECK"):
+            connection.exec_driver_sql("UPDATE plans SET price_monthly = -1")
+        assert (
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM plans INDEXED BY dear WHERE price_yearly > 100"
+            ).scalar_one()
+            == 0
+        )
+
+
+def test_a_table_that_a_rebuild_would_change_is_refused_by_name(make: Maker) -> None:
+    url = make("sqlite", "created_by_models")
+    before = chain.catalogue(url)
+    other = (
+        "id VARCHAR PRIMARY KEY, name VARCHAR COLLATE NOCASE NOT NULL, plan_type VARCHAR NOT NULL, is_active BOOLEAN"
+    )
+    chain.execute(
+        url, f"DROP TABLE usage_records; DROP TABLE subscriptions; DROP TABLE plans; CREATE TABLE plans ({other})"
+    )
+    with pytest.raises(CommandError, match="table plans cannot be rebuilt without losing its COLLATE"):
+        chain.upgrade(url)
+    assert chain.catalogue(url) != before
+    assert "alembic_version" not in chain.catalogue(url)["tables"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_a_dead_rebuild_left_is_swept(gone: bool, make: Maker) -> None:
+    url = make("sqlite", "at_001")
+    chain.execute(url, "CREATE TABLE _alembic_tmp_agents AS SELECT * FROM agents")
+    if gone:
+        chain.execute(url, "DROP TABLE _alembic_tmp_agents; ALTER TABLE agents RENAME TO _alembic_tmp_agents")
+    known = chain.rows(url)["_alembic_tmp_agents"]
+    chain.upgrade(url)
+    assert chain.catalogue(url) == make.fresh("sqlite")
+    assert set(chain.rows(url)["agents"]) == set(known)
+
+
+def test_foreign_keys_that_cascade_lose_no_row_in_a_rebuild(make: Maker) -> None:
+    cascading = [part.replace("REFERENCES tenants (id)", "REFERENCES tenants (id) ON DELETE CASCADE")
+                 for part in chain.parts("by_hand", "sqlite")]  # fmt: skip
+    url = make("sqlite", "empty")
+    chain.execute(url, *cascading)
+    users = chain.rows(url)["users"]
+    chain.upgrade(url)
+    assert chain.rows(url)["users"] == users
+    with sqlite3.connect(str(sa.make_url(url).database)) as control:  # with the pragma on, dropping the parent deletes
+        control.execute("PRAGMA foreign_keys = ON")
+        control.executescript("DROP TABLE tenants")
+        assert control.execute("SELECT count(*) FROM users WHERE tenant_id IS NOT NULL").fetchone() == (0,)
+
+
+def test_a_revision_that_loses_rows_on_sqlite_is_rolled_back(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = make("sqlite", "at_001")
+    known = chain.rows(url), chain.catalogue(url)
+    real = online.integer_key
+
+    def careless(here: Any, table: str) -> None:
+        real(here, table)
+        here.op.execute("DELETE FROM audit_logs WHERE id = 1")
+        here.op.execute("UPDATE agents SET tenant_id = 'nobody' WHERE id = 'a1'")
+
+    monkeypatch.setattr(online, "integer_key", careless)
+    with pytest.raises(CommandError, match="audit_logs had 9 rows and would have 8; 1 rows of agents → tenants"):
+        chain.upgrade(url)
+    assert (chain.rows(url), chain.catalogue(url)) == known
+    monkeypatch.setattr(sqlite, "refuse_loss", lambda *_: None)  # the control
+    chain.upgrade(url)
+    assert len(chain.rows(url)["audit_logs"]) == 8
+
+
+def test_rows_counted_before_and_after_tell_what_was_lost() -> None:
+    sqlite.refuse_loss(({"a": 1, "gone": 2}, {"a → b": 1}), ({"a": 2, "new": 5}, {"a → b": 1}), {"gone"})
+    with pytest.raises(Refused, match="gone had 2 rows and would have 0"):
+        sqlite.refuse_loss(({"a": 1, "gone": 2}, {}), ({"a": 2}, {}), set())
