@@ -95,7 +95,8 @@ def run(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # the project may print anything
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then decides
         )
     except OSError as error:
