@@ -526,6 +526,18 @@ def test_papermills_command_line_leaves_the_same_record_output_and_exit_code(
     assert (tmp_path / "before").read_text() == "what was there before", "written in place, a crash would leave 0 bytes"
 
 
+def test_papermills_own_last_write_is_not_in_place(
+    where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from papermill.iorw import LocalHandler
+
+    in_place: list[str] = []
+    monkeypatch.setattr(LocalHandler, "write", lambda self, text, path: in_place.append(path))
+    through_papermill(small(tmp_path), "out.ipynb")
+    assert json.loads((tmp_path / "out.ipynb").read_text()) == Left(where).notebook
+    assert in_place == [], "killed in the middle of it, papermill would leave 0 bytes"
+
+
 def test_the_runbook_itself_is_no_output(where: Path, tmp_path: Path) -> None:
     path = small(tmp_path)
     before = path.read_bytes()
