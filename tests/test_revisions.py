@@ -128,6 +128,22 @@ def test_a_real_merge_has_two_parents_and_renames_of_all_branches(fresh: Project
     assert merged.mapping() == {"t": {"renamed": {"a": "b", "c": "d"}}, "u": {"renamed": {"e": "f"}}}
 
 
+def test_the_chain_is_read_again_when_a_file_came_or_changed_and_only_then(
+    fresh: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fresh.graph().revisions == ()
+    path = projects.add(fresh, "1a", None, "pass")
+    first = fresh.graph()
+    assert first.heads == ("1a",)
+    path.write_text(path.read_text() + "# edited\n")
+    edited = fresh.graph()
+    assert edited.revisions[0].sha256 != first.revisions[0].sha256
+    projects.add(fresh, "2b", "1a", "pass")
+    assert fresh.graph().heads == ("2b",)
+    monkeypatch.setattr(Project, "_read", None)
+    assert fresh.graph().heads == ("2b",), "nothing changed, and no child was started"
+
+
 def test_a_file_that_is_no_python_is_named_with_its_error(fresh: Project) -> None:
     projects.add(fresh, "1a", None, "pass").write_text("revision = (")
     with pytest.raises(ConfigError) as caught:

@@ -53,6 +53,8 @@ def under_lock(
         after = _result(target, before, note)
     if outcome.error:
         raise outcomes.failed(target, outcome.error, before, after)
+    if outcomes.stamped(outcome) and after["revisions"] == before["revisions"]:
+        raise outcomes.uncommitted(target, after)
     return outcomes.migration(command, outcome, before, after, time.monotonic() - started)
 
 

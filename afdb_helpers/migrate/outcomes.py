@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,12 +110,33 @@ def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mappi
             why=_blockers(target) or said,
             do="wait for that transaction to end, or end it, then run again",
         )
-    if error["kind"] in ("CommandError", "DataLossError"):
-        return Refused(f"target {target.name} is as it was ({here})", why=error["message"], do="see the reason above")
+    if parts := error.get("parts"):
+        return Refused(
+            f"{parts['what']}; target {target.name} stands at {here} as before", why=parts["why"], do=parts["do"]
+        )
+    if error["kind"] == "CommandError":
+        return Refused(
+            f"target {target.name} is as it was ({here})", why=error["message"], do="mend the cause, then run again"
+        )
     return Incomplete(
         f"the migration failed and was rolled back; target {target.name} stands at {here} as before",
         why=said,
         do="mend the cause, then run again",
+    )
+
+
+def stamped(outcome: Outcome) -> bool:
+    """Whether the revisions were run to the point where Alembic writes down that they were."""
+    writes = re.compile(rf"(INSERT INTO|UPDATE|DELETE FROM) (\S+\.)?{catalog.VERSION_TABLE}\b")
+    return any(writes.match(statement["sql"]) for statement in outcome.statements)
+
+
+def uncommitted(target: Target, after: Mapping[str, Any]) -> Incomplete:
+    return Incomplete(
+        f"the revisions ran, and nothing of it was kept; target {target.name} stands at"
+        f" {', '.join(after['revisions']) or 'nothing stamped'} as before",
+        why="the project's env.py did not commit: it used the connection before context.configure, or rolled back",
+        do="mend env.py (a statement before context.configure needs a commit of its own), then run again",
     )
 
 

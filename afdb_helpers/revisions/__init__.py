@@ -115,7 +115,7 @@ class Project:
         Raises `ConfigError` when the project cannot be read.
         """
         kept = _known.get(self)
-        if kept is None or kept[1] != _stamp(self, kept[0]):
+        if kept is None or not kept[0].revisions or kept[1] != _stamp(self, kept[0]):
             graph = self._read()
             kept = _known[self] = (graph, _stamp(self, graph))
         return kept[0]

@@ -170,6 +170,7 @@ def main() -> int:
             "error",
             kind=type(error).__name__,
             message=str(origin or error).strip(),
+            parts=getattr(error, "parts", None),
             sqlstate=next(filter(None, (getattr(origin, name, None) for name in _CODES)), None),
         )
         return 1
