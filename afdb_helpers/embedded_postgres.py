@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Unavailable
 
 OS_USER = "afdb-postgres"  # the server's user when we are root
@@ -206,7 +207,7 @@ def _reachable(programs: Path) -> Path:
 def _scratch() -> Path:
     """The folder of this user's servers. Refused when somebody else owns it: it would hold copies of production."""
     uid = os.geteuid()
-    folder = Path(os.environ.get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
+    folder = Path(targets.environment().get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
     folder.mkdir(mode=0o711 if uid == 0 else 0o700, parents=True, exist_ok=True)
     if folder.lstat().st_uid != uid or folder.is_symlink():
         raise ConfigError(

@@ -58,12 +58,14 @@ def history(ini: str | None, python: str | None) -> None:
 @_target
 @_project
 def plan(revision: str, target: str, ini: str | None, python: str | None) -> None:
-    """What a migration of a target would do, and its digest."""
+    """What a migration of a target would do, and its digest: the one that `afdb run migration` asks for."""
     from afdb_helpers import migration_plan
+    from afdb_helpers.runbook import records
 
     chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
+    seen = records.rehearsed(chosen)
     with chosen.connect() as connection:
-        say(migration_plan.make(connection, graph, revision))
+        say(migration_plan.make(connection, graph, revision, rehearsed=seen))
 
 
 @click.command()
