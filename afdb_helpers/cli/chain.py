@@ -107,6 +107,9 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
     """Write a new revision from the models (local databases only)."""
     chosen = _unprotected(target, "afdb create MESSAGE with DATABASE_URL set to a local database")
     project = revisions.find(ini, python=python)
+    if not empty:
+        with chosen.connect():
+            pass  # a database that cannot be looked at is no fault of the models
     options = {"autogenerate": not empty}
     request = {"command": "revision", "arguments": [message], "options": options, "url": chosen.secret_url()}
     outcome = revisions.run(project.ini, request, python=project.python)
