@@ -215,6 +215,13 @@ def _scratch() -> Path:
             why="a private server would keep copies of a database's rows there",
             do="set AFDB_SCRATCH to a folder of your own",
         )
+    closed = [parent for parent in folder.resolve().parents if not parent.stat().st_mode & stat.S_IXOTH]
+    if uid == 0 and closed:
+        raise ConfigError(
+            f"private servers cannot live in {folder}",
+            why=f"as root they run as the user {OS_USER}, to whom {closed[-1]} is closed",
+            do="set AFDB_SCRATCH to a folder that everybody can reach; what is in it stays private",
+        )
     return folder
 
 
