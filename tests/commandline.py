@@ -36,7 +36,7 @@ def settings(**given: str) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | given
 
 
-def afdb(*arguments: str, cwd: Path, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
+def afdb(*arguments: str, cwd: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """Run `afdb` in a folder and wait for it."""
     return subprocess.run(
         [str(AFDB), *arguments],
@@ -44,7 +44,7 @@ def afdb(*arguments: str, cwd: Path, timeout: float = 60, **given: str) -> subpr
         env=settings(**given),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
     )
