@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from afdb_helpers import revisions, targets
-from afdb_helpers.cli.show import note, say
+from afdb_helpers.cli.show import journal, say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.targets import Target
 
@@ -78,7 +78,7 @@ def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> 
 
     chosen, project = _unprotected(target, f"afdb run migration --target {target}"), revisions.find(ini, python=python)
     _check(chosen, project, revision, "upgrade")
-    say(migrate.upgrade(chosen, project, revision=revision, note=note))
+    say(migrate.upgrade(chosen, project, revision=revision, note=journal()))
 
 
 @click.command()
@@ -93,7 +93,7 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
     chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
     project = revisions.find(ini, python=python)
     _check(chosen, project, revision, "downgrade")
-    say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=note))
+    say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=journal()))
 
 
 @click.command()
