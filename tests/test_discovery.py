@@ -14,6 +14,8 @@ from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.report import Report
 from afdb_helpers.revisions import Project
 
+pytestmark = pytest.mark.xdist_group("discovery")  # what they share is made once
+
 FIRST, SECOND = projects.FIRST, projects.SECOND
 
 

@@ -18,6 +18,8 @@ from afdb_helpers.errors import ConfigError, Unavailable
 from afdb_helpers.report import Report
 from afdb_helpers.revisions import Graph, Project
 
+pytestmark = pytest.mark.xdist_group("drift")  # what they share is made once
+
 ALTER = "ALTER TABLE customer"
 DIFFERENCES = {
     "a column that is missing": (f"{ALTER} DROP note", "customer.note", "TEXT", "absent"),

@@ -22,6 +22,7 @@ from afdb_helpers import embedded_postgres
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Unavailable
 
+pytestmark = pytest.mark.xdist_group("embedded_postgres")  # what they share is made once
 OWNER = """
 import sys, time
 from afdb_helpers import embedded_postgres

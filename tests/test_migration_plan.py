@@ -17,6 +17,8 @@ from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Graph
 
+pytestmark = pytest.mark.xdist_group("migration_plan")  # what they share is made once
+
 FIRST, SECOND = projects.FIRST, projects.SECOND
 
 

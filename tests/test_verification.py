@@ -20,6 +20,8 @@ from afdb_helpers.report import Report
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
+pytestmark = pytest.mark.xdist_group("verification")  # what they share is made once
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
