@@ -224,6 +224,7 @@ def upgrade() -> None:
     here = online.begin(op, change, leftovers=tuple(copies))
     online.refuse_unless_possible(here, copies=copies)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
+    online.prepare(here)
     online.rename_columns(here, change.table("audit_logs"), change.renamed("audit_logs"))
     online.integer_key(here, "audit_logs")
     for each in tables.sorted_tables:
