@@ -41,7 +41,7 @@ def migrate(order: dict[str, Any], told: int) -> None:
 
     sa.event.listen(sa.Engine, "before_cursor_execute", before)
     sa.event.listen(sa.Engine, "after_cursor_execute", after)
-    getattr(command, order["command"])(chain.config(order["url"], allow_data_loss=True), order["revision"])
+    getattr(command, order["command"])(chain.config(order["url"]), order["revision"])
 
 
 def main() -> None:

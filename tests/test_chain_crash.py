@@ -84,22 +84,6 @@ def test_the_way_back_dead_after_any_of_its_statements_ends_in_both_directions(t
     assert statements > 30
 
 
-@pytest.mark.parametrize("revision", ["001"])
-def test_dying_after_every_single_statement_one_run_after_another_still_arrives(revision: str, make: Maker) -> None:
-    """On PostgreSQL: each run gets one statement further and dies, with what it did committed."""
-    url = make("postgresql 18", "at_001")
-    other = make.clone("postgresql 18", url)
-    chain.upgrade(other)
-    if revision == "001":
-        rows, catalogue, command = chain.rows(url), make.fresh("postgresql 18", "001"), chain.downgrade
-        url = other
-    else:
-        rows, catalogue, command = chain.rows(other), chain.catalogue(other), chain.upgrade
-    deaths = next(n for n in range(100) if not die_after(url, 1, command))
-    assert deaths > 25
-    assert (chain.rows(url), chain.catalogue(url)) == (rows, catalogue)
-
-
 KILLED = """
 import os, signal, sys
 sys.path[:0] = [{tests!r}]

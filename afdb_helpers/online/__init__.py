@@ -12,6 +12,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
     concurrently    indexes and constraints on tables in use
     batches         rows changed a few at a time
     numbering       a text key gets its number meanwhile
+    lettering       a number key gets its text key back
     steps           tables, columns, defaults, keys, indexes, names
     rekey           a text key that becomes a number, and back
     triggers        a table's own triggers, silent meanwhile
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.lettering import prepare_back
 from afdb_helpers.online.loss import refuse_loss
 from afdb_helpers.online.preflight import refuse_unless_possible
 from afdb_helpers.online.prepare import prepare
@@ -54,6 +56,7 @@ __all__ = [
     "integer_key",
     "missing",
     "prepare",
+    "prepare_back",
     "refuse_loss",
     "refuse_unless_possible",
     "rename_columns",

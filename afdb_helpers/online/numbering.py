@@ -55,7 +55,7 @@ def number(here: Here, table: str) -> None:
     if names.column not in live.columns:
         added = Statement("ALTER TABLE {} ADD COLUMN {} INTEGER", table, names.column)
         shortly(here, lambda: here.op.execute(added), table)
-    if not _triggered(connection, table, names.trigger):
+    if not triggered(connection, table, names.trigger):
         _sequence(here, table, key, old, sequence)
         shortly(here, lambda: _trigger(here, table, names, sequence), table)
     _map(here, table, names, key, old, sequence)
@@ -106,7 +106,7 @@ def _trigger(here: Here, table: str, names: rekey.Names, sequence: str) -> None:
     here.op.execute(Statement("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table, names.trigger))
 
 
-def _triggered(connection: sa.Connection, table: str, trigger: str) -> bool:
+def triggered(connection: sa.Connection, table: str, trigger: str) -> bool:
     asked = sa.text("SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(quote_ident(:t)) AND tgname = :g")
     return bool(connection.execute(asked, {"t": table, "g": trigger}).scalar_one())
 

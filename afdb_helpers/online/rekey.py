@@ -43,6 +43,11 @@ def names(table: str) -> Names:
                  f"afdb_{table}_key_not_null")  # fmt: skip
 
 
+def names_back(table: str) -> Names:
+    """The same on the way back, where the column is the kept one and no map is needed."""
+    return Names("", "afdb_old_id", f"afdb_old_id_{table}", "", f"afdb_old_{table}", f"afdb_{table}_old_not_null")
+
+
 def integer_key(here: Here, table: str) -> None:
     """Give the table a number as its key. Reads and writes every row once, under ACCESS EXCLUSIVE; carries on where a
     dead run left off. On PostgreSQL in place, so that everything attached to the table stays."""
@@ -70,6 +75,9 @@ def text_key(here: Here, table: str) -> None:
     number, kept = key["column"], key["kept"]
     if not here.postgresql:
         _rebuild_with_text(here, live, key)
+        return
+    if names_back(table).unique in live.indexes:
+        _swap_back(here, live, key)
         return
     own = sa.table(table, sa.column(number), sa.column(kept))
     value = old_key(own.c[number], own.c[kept], here.dialect)
@@ -197,6 +205,21 @@ def _swap(here: Here, live: Live, key: dict[str, str]) -> None:
     live.indexes.pop(made.unique, None)
     live.columns[key["kept"]].nullable, live.columns[key["column"]].nullable = True, False
     live.key, live.key_name = (key["column"],), name
+
+
+def _swap_back(here: Here, live: Live, key: dict[str, str]) -> None:
+    """The same on the way back: the kept column, filled beforehand, becomes the key."""
+    table, made, kept = live.name, names_back(live.name), key["kept"]
+    here.op.execute(Statement("DROP TRIGGER {} ON {}", made.trigger, table))
+    here.op.execute(Statement("DROP FUNCTION {}()", made.function))
+    here.op.drop_column(table, key["column"])  # its primary key and its sequence go with it
+    here.op.alter_column(table, kept, nullable=False)
+    here.op.drop_constraint(made.check, table, type_="check")
+    name = f"{table}_pkey"
+    here.op.execute(Statement("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}", table, name, made.unique))
+    del live.columns[key["column"]], live.indexes[made.unique]
+    live.columns[kept].nullable = False
+    live.key, live.key_name = (kept,), name
 
 
 def _rebuild_with_number(here: Here, live: Live, key: dict[str, str]) -> None:
