@@ -35,6 +35,7 @@ check: $(READY) ## ruff, mypy --strict, import contract, generated docs, noteboo
 	@$(BIN)/lint-imports
 	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
 	@$(BIN)/nbstripout --verify --keep-id runbooks/*.ipynb
+	@$(BIN)/python -m afdb_helpers.runbook.lint
 
 docs: $(READY) ## write the generated parts of the docs anew
 	@PYTHONPATH=. $(BIN)/cog -r $$(grep -rl '\[\[\[cog' docs README.md)

@@ -61,7 +61,7 @@ def state(connection: Connection, found: Project) -> Report:
     behind = graph.between(stamped, graph.head())
     where = f"at {', '.join(stamped)}" + (f", {count(len(behind), 'revision')} behind" if behind else " (head)")
     compared = drift.compare(live, drift.reference(found, graph, stamped[0], dialect=live.dialect))
-    do = "afdb run backup" if behind else "" if compared.ok else "afdb upgrade"
+    do = compared.remedy or ("afdb run backup" if behind else "")
     drifted = "" if compared.ok else ", drifted"
     return Report(headline=where + drifted, ok=compared.ok, remedy=do, parts=(compared,))
 

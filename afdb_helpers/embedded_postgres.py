@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Unavailable
 
 OS_USER = "afdb-postgres"  # the server's user when we are root
@@ -206,13 +207,20 @@ def _reachable(programs: Path) -> Path:
 def _scratch() -> Path:
     """The folder of this user's servers. Refused when somebody else owns it: it would hold copies of production."""
     uid = os.geteuid()
-    folder = Path(os.environ.get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
+    folder = Path(targets.environment().get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
     folder.mkdir(mode=0o711 if uid == 0 else 0o700, parents=True, exist_ok=True)
     if folder.lstat().st_uid != uid or folder.is_symlink():
         raise ConfigError(
             f"{folder} belongs to somebody else",
             why="a private server would keep copies of a database's rows there",
             do="set AFDB_SCRATCH to a folder of your own",
+        )
+    closed = [parent for parent in folder.resolve().parents if not parent.stat().st_mode & stat.S_IXOTH]
+    if uid == 0 and closed:
+        raise ConfigError(
+            f"private servers cannot live in {folder}",
+            why=f"as root they run as the user {OS_USER}, to whom {closed[-1]} is closed",
+            do="set AFDB_SCRATCH to a folder that everybody can reach; what is in it stays private",
         )
     return folder
 

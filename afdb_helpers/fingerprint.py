@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.expression import TableClause
 
 Mapped = Mapping[str, Mapping[str, Any]]
+Plan = dict[str, tuple[str, dict[str, str]]]  # print → its table and, under the names to report, its columns
 _SESSION = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "extra_float_digits": "3",
             "bytea_output": "hex", "xmloption": "content", "row_security": "off"}  # fmt: skip
 
@@ -80,7 +81,7 @@ def compare(before: Fingerprint, connection: Connection, *, mapping: Mapped | No
     gone is. One row a table: rows before and now, columns compared, what differs.
     """
     schema = catalog.snapshot(connection).tables
-    plan: dict[str, tuple[str, dict[str, str]]] = {}
+    plan: Plan = {}
     rows: list[dict[str, Any]] = []
     gone: dict[str, list[str]] = {}
     for name, old in before.tables.items():
@@ -89,9 +90,10 @@ def compare(before: Fingerprint, connection: Connection, *, mapping: Mapped | No
         gone[name] = [c for c in old.columns if _now(c, renamed, here) is None]
         if name in schema and not gone[name]:
             plan[name] = (name, {c: str(_now(c, renamed, here)) for c in old.columns})
-    after = _take(connection, plan)
+    after = dict(_take(connection, plan).tables)
+    after |= _take(connection, _stayed(before, after, plan, schema)).tables
     for name, old in before.tables.items():
-        rows.append(_row(name, old, after.tables.get(name), gone[name], name in schema))
+        rows.append(_row(name, old, after.get(name), gone[name], name in schema))
     different = sum(row["differs"] != "" for row in rows)
     verdict = "every value preserved" if not different else f"{count(different, 'table')} changed"
     return Report(
@@ -105,6 +107,18 @@ def compare(before: Fingerprint, connection: Connection, *, mapping: Mapped | No
 def _now(column: str, renamed: Mapping[str, str], here: Mapping[str, Any]) -> str | None:
     """What an old column is called now: its new name where that exists, else its own, else None."""
     return next((name for name in (renamed.get(column), column) if name and name in here), None)
+
+
+def _stayed(before: Fingerprint, after: Mapping[str, Print], plan: Plan, schema: Mapping[str, Any]) -> Plan:
+    """The tables to read once more: a column that differs under its new name, and is there under its old one too, may
+    never have been renamed. (A database can have been half-way before it was migrated.)"""
+    again: Plan = {}
+    for name, (table, columns) in plan.items():
+        old, new = before.tables[name].columns, after[name].columns
+        stayed = {c for c, now in columns.items() if now != c and c in schema[table]["columns"] and old[c] != new[c]}
+        if stayed:
+            again[name] = (table, {c: c if c in stayed else now for c, now in columns.items()})
+    return again
 
 
 def _row(name: str, old: Print, new: Print | None, gone: list[str], there: bool) -> dict[str, Any]:
@@ -127,7 +141,7 @@ def _row(name: str, old: Print, new: Print | None, gone: list[str], there: bool)
     }
 
 
-def _take(connection: Connection, plan: Mapping[str, tuple[str, Mapping[str, str]]]) -> Fingerprint:
+def _take(connection: Connection, plan: Plan) -> Fingerprint:
     """`plan`: for each print its table and, under the names to report, its columns."""
     postgresql = connection.dialect.name == "postgresql"
     if postgresql:

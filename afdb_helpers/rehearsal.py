@@ -132,6 +132,11 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
     return made
 
 
+def verdict(rehearsed: Rehearsal, planned: MigrationPlan) -> Report:
+    """What a rehearsal ends with: how it went, and the digest that an approval is to name."""
+    return Report(headline=f"{rehearsed.headline}; digest {planned.digest}", ok=rehearsed.ok)
+
+
 def _moved_on(backup: str) -> Refused:
     return Refused(
         f"the database is not as it was in backup {backup}",

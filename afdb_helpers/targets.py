@@ -117,6 +117,12 @@ def get(name: str = "default", environ: Mapping[str, str] | None = None) -> Targ
 
     Raises `ConfigError` when nobody configured it or its URL cannot be used; contacts nothing.
     """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise ConfigError(
+            "a target is named by a word of letters, digits, _ and -",
+            why="what was given is none; it is not repeated here, since a URL may hold a password",
+            do="put the URL into NAME_DATABASE_URL, in .env or the environment, and name the target NAME",
+        )
     settings = environment(environ)
     name = name.lower()  # as the variables' names are told apart: PRODUCTION is no way around `production`
     variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"

@@ -67,21 +67,34 @@ def online() -> None:
         sqlite.transactional(engine, lambda: "BEGIN IMMEDIATE" if writes else "BEGIN")
     with connected(engine, where) as connection:
         context.configure(connection=connection, transactional_ddl=True, **options())
-        with context.begin_transaction():
-            run(connection)
+        try:
+            with context.begin_transaction():
+                run(connection)
+        except sa.exc.OperationalError as error:
+            if "database is locked" in str(error.orig):
+                raise targets.cannot_look(where, error) from None
+            raise
 
 
 def run(connection: sa.Connection) -> None:
     """The command between its checks. Nothing may be executed on the connection before `context.configure`: Alembic
     would take the transaction for the caller's and never commit it."""
     doing = command()
-    if doing not in ("do_stamp", ""):
-        refuse_unknown()
+    if doing == "do_stamp":
+        context.run_migrations()
+        refuse_untrue_stamp(connection)
+        return
+    refuse_unknown()
     if doing == "upgrade":
         reopen_unfinished(connection)
-    if connection.dialect.name != "sqlite" or doing not in ("upgrade", "downgrade"):
+    if connection.dialect.name == "sqlite" and doing in ("upgrade", "downgrade"):
+        run_counted(connection)
+    else:
         context.run_migrations()
-        return
+
+
+def run_counted(connection: sa.Connection) -> None:
+    """SQLite: clear what a dead run left, and let no table have fewer rows afterwards."""
     for name in sqlite.sweep(connection):
         log.info("cleared %s, left by a run that died", name)
     before = sqlite.counts(connection)
@@ -103,12 +116,29 @@ def refuse_unknown() -> None:
             ) from None
 
 
+def refuse_untrue_stamp(connection: sa.Connection) -> None:
+    """Refuse a stamp on a database that lacks what the revision brings; it would be believed from then on."""
+    for stamped in context.get_context().get_current_heads():
+        if lacks := lacking(connection, stamped):
+            raise Refused(
+                f"the database is not at {stamped}, so it is not stamped {stamped}; nothing was changed",
+                why=f"it lacks {', '.join(lacks)}",
+                do="run `alembic upgrade head`: it takes over tables that are there",
+            )
+
+
+def lacking(connection: sa.Connection, revision: str) -> list[str]:
+    """What a revision brings and the database lacks, where the revision can tell: it has `missing(connection)`."""
+    asks = getattr(context.script.get_revision(revision).module, "missing", None)
+    return list(asks(connection)) if asks else []
+
+
 def reopen_unfinished(connection: sa.Connection) -> None:
     """Take back a stamp that is not true, so that the revision's steps run again.
 
     A stamp says that a revision was run, not that it did what it does now: an older, faulty 002 stamped databases that
-    lack part of it, and a plain upgrade would leave them so for ever. A revision that can tell has
-    `missing(connection)`. Stamp and steps are one transaction: either the database ends finished, or nothing changed.
+    lack part of it, and a plain upgrade would leave them so for ever. Stamp and steps are one transaction: either the
+    database ends finished, or nothing changed.
     """
     script, migration = context.script, context.get_context()
     try:
@@ -116,11 +146,9 @@ def reopen_unfinished(connection: sa.Connection) -> None:
     except RevisionError:  # unknown or relative: Alembic has its own word on it
         return
     for stamped in migration.get_current_heads():
-        revision = script.get_revision(stamped)
-        asks = getattr(revision.module, "missing", None)
-        if stamped in wanted and asks and (lacks := asks(connection)):
+        if stamped in wanted and (lacks := lacking(connection, stamped)):
             log.warning("stamped %s but unfinished, lacking %s: running it again", stamped, ", ".join(lacks))
-            migration.stamp(script, revision.down_revision)
+            migration.stamp(script, script.get_revision(stamped).down_revision)
 
 
 @contextmanager
@@ -182,7 +210,9 @@ def main() -> None:
     try:
         offline() if context.is_offline_mode() else online()
     except AfdbError as error:
-        raise CommandError(f"{type(error).__name__}: {error}") from None
+        said = CommandError(f"{type(error).__name__}: {error}")
+        said.parts = {"what": error.what, "why": error.why, "do": error.do}  # for `afdb`, which lays them out itself
+        raise said from None
 
 
 main()

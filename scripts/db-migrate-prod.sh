@@ -22,5 +22,8 @@ case "$command" in
   history) exec .venv/bin/afdb history "$@" ;;
   current) [[ " $* " == *" --target "* ]] || set -- --target production "$@"; exec .venv/bin/afdb current "$@" ;;
   upgrade) exec .venv/bin/afdb migrate "$@" ;;
-  downgrade) exec .venv/bin/afdb migrate --down "$@" ;;
+  downgrade)
+    [[ -n "${1-}" && "$1" != -* ]] || usage 2 >&2
+    exec .venv/bin/afdb migrate --down "$@"
+    ;;
 esac

@@ -30,6 +30,11 @@ STATES = Path(__file__).parent / "scenarios" / "starting_states"
 SERVERS = ["postgresql 18", "postgresql 16", "postgresql 15", "sqlite"]
 Rows = dict[str, dict[str, dict[str, str | None]]]
 
+COLUMNS = {
+    "postgresql": "SELECT table_name, column_name FROM information_schema.columns"
+    " NATURAL JOIN information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'",
+    "sqlite": "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'",
+}
 NAMES = """
 SELECT conrelid::regclass::text, conname FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
@@ -192,8 +197,10 @@ def stamped(url: str) -> tuple[str, ...]:
 def rows(url: str) -> Rows:
     """Every value as the server writes it, on SQLite with its storage class: table → key → column → text."""
     with connected(url) as connection:
-        schema = catalog.snapshot(connection).tables
-        return {name: _rows(connection, name, list(table["columns"])) for name, table in schema.items()}
+        tables: dict[str, list[str]] = {}
+        for table, column in connection.exec_driver_sql(COLUMNS[connection.dialect.name]):
+            tables.setdefault(table, []).append(column)
+        return {name: _rows(connection, name, columns) for name, columns in tables.items() if name != "alembic_version"}
 
 
 def _rows(connection: sa.Connection, table: str, columns: list[str]) -> dict[str, dict[str, str | None]]:

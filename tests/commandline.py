@@ -7,6 +7,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+SECRET = "canary-7f3a"
+MALFORMED = {  # URLs that are none, each with the secret where a slip of the hand puts it
+    "no dialect": f"//u:{SECRET}@localhost/db",
+    "no slashes": f"postgresql:u:{SECRET}@localhost/db",
+    "libpq's keywords": f"host=localhost password={SECRET} dbname=db",
+    "the password alone": SECRET,
+    "a port that is none": f"postgresql://u:p@localhost:{SECRET}/db",
+    "an @ in the password": f"postgresql://u:x@{SECRET}@localhost/db",
+    "an @ and a slash in the password": f"postgresql://u:x@y/{SECRET}@localhost/db",
+    "an @ and a question mark in the password": f"postgresql://u:x@y/{SECRET}?z@localhost/db",
+    "an open bracket": f"postgresql://u:{SECRET}@[::1/db",
+    "no database": f"postgresql://u:{SECRET}@localhost",
+    "a dialect nobody speaks": f"mysql://u:{SECRET}@localhost/db",
+    "a null byte": f"postgresql://u:{SECRET}%00@localhost/db",
+    "a line feed": f"postgresql://u:{SECRET}@local\nhost/db",
+    "an option that libpq does not know": f"postgresql://u:p@localhost/db?{SECRET}=1",
+    "SQLite with a host": f"sqlite://u:{SECRET}@localhost/db",
+    "SQLite in memory": f"sqlite:///:memory:?password={SECRET}",
+}
+
 AFDB = Path(sys.executable).with_name("afdb")
 
 
@@ -16,7 +36,7 @@ def settings(**given: str) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | given
 
 
-def afdb(*arguments: str, cwd: Path, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
+def afdb(*arguments: str, cwd: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """Run `afdb` in a folder and wait for it."""
     return subprocess.run(
         [str(AFDB), *arguments],
@@ -24,7 +44,7 @@ def afdb(*arguments: str, cwd: Path, timeout: float = 60, **given: str) -> subpr
         env=settings(**given),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
     )

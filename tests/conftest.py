@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from afdb_helpers import embedded_postgres
 from afdb_helpers.embedded_postgres import Server
 
 _numbers = itertools.count()
+settings.register_profile("busy machine", deadline=None)  # a time is measured in benchmarks/, never tested
+settings.load_profile("busy machine")
 
 
 def _server(version: int) -> Iterator[Server]:

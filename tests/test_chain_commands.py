@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,30 @@ def test_a_finished_002_with_a_default_of_ones_own_is_not_opened_again(server: s
     known = chain.catalogue(url)
     chain.upgrade(url)
     assert chain.catalogue(url) == known
+
+
+@pytest.mark.parametrize("server", TWO)
+@pytest.mark.parametrize("state", ["empty", "at_001", "drifted_002", "created_by_models"])
+def test_a_stamp_that_would_not_be_true_is_refused(server: str, state: str, make: Maker) -> None:
+    url = make(server, state)
+    known = chain.catalogue(url), chain.stamped(url)
+    with pytest.raises(CommandError, match="so it is not stamped 002; nothing was changed"):
+        command.stamp(chain.config(url), "head", purge=True)
+    assert (chain.catalogue(url), chain.stamped(url)) == known
+    chain.upgrade(url)
+    chain.execute(url, "DELETE FROM alembic_version")
+    command.stamp(chain.config(url), "head")
+    assert chain.stamped(url) == ("002",)
+
+
+def test_a_file_that_somebody_is_writing_to_is_said_to_be_so(make: Maker) -> None:
+    url = make("sqlite", "at_001")
+    with sqlite3.connect(str(sa.make_url(url).database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CommandError, match="another process is writing to the file"):
+            chain.upgrade(url)
+        other.rollback()
+    chain.upgrade(url)
 
 
 def test_a_refused_convergence_leaves_the_stamp(make: Maker) -> None:

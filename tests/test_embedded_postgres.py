@@ -284,3 +284,13 @@ def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_server_can_
     finally:
         shutil.rmtree(opened)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700, "the folder was opened to everybody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only then does the server run as another user")
+def test_as_root_a_scratch_folder_closed_to_the_server_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("AFDB_SCRATCH", str(tmp_path))
+    with pytest.raises(ConfigError, match="is closed"), embedded_postgres.start():
+        pass

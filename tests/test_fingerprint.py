@@ -197,6 +197,15 @@ def test_a_mapping_that_is_not_carried_out_yet_does_no_harm(base: Base) -> None:
     assert base.compare(base.take(), mapping={"item": {"renamed": {"name": "title"}}}).ok
 
 
+def test_a_column_that_stayed_beside_one_of_the_new_name_answers_for_itself(base: Base) -> None:
+    renamed = {"item": {"renamed": {"name": "title"}}}
+    before = base.take()
+    base.run("ALTER TABLE item ADD COLUMN title text")
+    assert base.compare(before, mapping=renamed).ok
+    base.run("UPDATE item SET name = 'ada' WHERE id = 1")
+    assert base.compare(before, mapping=renamed).rows[0]["differs"] == "name", "the control"
+
+
 def test_two_columns_that_exchange_their_names_are_followed(base: Base) -> None:
     base.run("ALTER TABLE item ADD COLUMN nick text", "UPDATE item SET nick = 'n' || id")
     before = base.take()

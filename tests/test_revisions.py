@@ -389,11 +389,14 @@ def test_an_exception_on_the_way_ends_the_child_and_the_server_rolls_back(fresh:
 
     def cancel() -> None:
         ending = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'child'"
-        asked.append(str(_value(database, ending)))
+        with sa.create_engine(database, poolclass=sa.NullPool).connect() as connection:
+            connection.exec_driver_sql(ending).all()
+        asked.append("ended")
 
     with pytest.raises(OSError, match="disk is full"):
         _upgrade(fresh, database, on_event=fail, on_interrupt=cancel, session=Session(application_name="child"))
-    assert asked == ["True"]
+    assert asked == ["ended"]
+    assert _value(database, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'child'") == 0
     assert "t" not in _tables(database)
 
 

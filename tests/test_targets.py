@@ -11,35 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 import sqlalchemy as sa
+from commandline import MALFORMED, SECRET
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
-from afdb_helpers import embedded_postgres, targets
+from afdb_helpers import targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Unavailable
 from afdb_helpers.targets import Target
-
-SECRET = "canary-7f3a"
-MALFORMED = {
-    "no dialect": f"//u:{SECRET}@localhost/db",
-    "no slashes": f"postgresql:u:{SECRET}@localhost/db",
-    "libpq's keywords": f"host=localhost password={SECRET} dbname=db",
-    "the password alone": SECRET,
-    "a port that is none": f"postgresql://u:p@localhost:{SECRET}/db",
-    "an @ in the password": f"postgresql://u:x@{SECRET}@localhost/db",
-    "an @ and a slash in the password": f"postgresql://u:x@y/{SECRET}@localhost/db",
-    "an @ and a question mark in the password": f"postgresql://u:x@y/{SECRET}?z@localhost/db",
-    "an open bracket": f"postgresql://u:{SECRET}@[::1/db",
-    "no database": f"postgresql://u:{SECRET}@localhost",
-    "a dialect nobody speaks": f"mysql://u:{SECRET}@localhost/db",
-    "a null byte": f"postgresql://u:{SECRET}%00@localhost/db",
-    "a line feed": f"postgresql://u:{SECRET}@local\nhost/db",
-    "an option that libpq does not know": f"postgresql://u:p@localhost/db?{SECRET}=1",
-    "SQLite with a host": f"sqlite://u:{SECRET}@localhost/db",
-    "SQLite in memory": f"sqlite:///:memory:?password={SECRET}",
-}
 
 
 def _get(name: str = "default", **settings: str) -> Target:
@@ -349,15 +331,7 @@ def test_a_locked_sqlite_file_names_the_cause(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Server]:
     """A server on 127.0.0.1 that asks the role `clerk` for a password."""
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    with embedded_postgres.start(settings={"listen_addresses": "127.0.0.1", "port": port}) as server:
-        with _owner(server.url("postgres")).execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.exec_driver_sql(f"CREATE ROLE clerk LOGIN PASSWORD '{SECRET}'")
-            rules = "local all postgres trust\nhost all clerk 127.0.0.1/32 scram-sha-256\n"
-            (server.data / "pg_hba.conf").write_text(rules)
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
+    with servers.with_password(SECRET) as server:
         yield server
 
 

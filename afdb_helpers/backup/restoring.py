@@ -161,8 +161,8 @@ def _create_roles(cursor: Cursor, roles: list[dict[str, Any]]) -> None:
     missing = [role for role in roles if (role["name"],) != here]
     attributes = ("superuser", "inherit", "createrole", "createdb", "replication", "bypassrls")
     for role in missing:
-        words = " ".join(f"{'' if role[name] else 'NO'}{name.upper()}" for name in attributes)
-        cursor.execute(sql.SQL(f"CREATE ROLE {{}} LOGIN {words}").format(sql.Identifier(role["name"])))
+        words = sql.SQL(" ".join(f"{'' if role[name] else 'NO'}{name.upper()}" for name in attributes))
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN {}").format(sql.Identifier(role["name"]), words))
     for role in missing:
         for group in role["member_of"]:
             cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(role["name"])))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from afdb_helpers import revisions, targets
-from afdb_helpers.cli.show import note, say
+from afdb_helpers.cli.show import journal, say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.targets import Target
 
@@ -58,12 +58,14 @@ def history(ini: str | None, python: str | None) -> None:
 @_target
 @_project
 def plan(revision: str, target: str, ini: str | None, python: str | None) -> None:
-    """What a migration of a target would do, and its digest."""
+    """What a migration of a target would do, and its digest: the one that `afdb run migration` asks for."""
     from afdb_helpers import migration_plan
+    from afdb_helpers.runbook import records
 
     chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
+    seen = records.rehearsed(chosen)
     with chosen.connect() as connection:
-        say(migration_plan.make(connection, graph, revision))
+        say(migration_plan.make(connection, graph, revision, rehearsed=seen))
 
 
 @click.command()
@@ -76,7 +78,7 @@ def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> 
 
     chosen, project = _unprotected(target, f"afdb run migration --target {target}"), revisions.find(ini, python=python)
     _check(chosen, project, revision, "upgrade")
-    say(migrate.upgrade(chosen, project, revision=revision, note=note))
+    say(migrate.upgrade(chosen, project, revision=revision, note=journal()))
 
 
 @click.command()
@@ -91,7 +93,7 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
     chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
     project = revisions.find(ini, python=python)
     _check(chosen, project, revision, "downgrade")
-    say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=note))
+    say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=journal()))
 
 
 @click.command()
@@ -105,6 +107,9 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
     """Write a new revision from the models (local databases only)."""
     chosen = _unprotected(target, "afdb create MESSAGE with DATABASE_URL set to a local database")
     project = revisions.find(ini, python=python)
+    if not empty:
+        with chosen.connect():
+            pass  # a database that cannot be looked at is no fault of the models
     options = {"autogenerate": not empty}
     request = {"command": "revision", "arguments": [message], "options": options, "url": chosen.secret_url()}
     outcome = revisions.run(project.ini, request, python=project.python)

@@ -14,7 +14,7 @@ from afdb_helpers.targets import Target
 
 
 @click.command()
-@click.argument("revision", default="head")
+@click.argument("revision", default="")
 @click.option("--target", default="production", show_default=True, help="The target's name.")
 @click.option("--down", is_flag=True, help="Downgrade to REVISION instead of upgrading.")
 @click.option("--approve", default="", metavar="DIGEST", help="The plan's digest, in place of the question.")
@@ -27,6 +27,9 @@ def migrate(
     """Show revision and plan of a target, ask, run the migration runbook, show the revision again."""
     from afdb_helpers import runbook
 
+    if down and not revision:
+        raise click.UsageError("--down needs the REVISION to go down to")
+    revision = revision or "head"
     chosen = targets.get(target)
     if not chosen.remote:
         click.echo(f"warning: target {target} is on this machine ({chosen.label})", err=True)
@@ -41,8 +44,7 @@ def migrate(
         change_ref = change_ref or click.prompt("Number of the change")
         reason = reason or click.prompt("Reason")
     given = {"target": target, "revision": revision, "direction": direction, "approve": approve,
-             "change_ref": change_ref, "reason": reason, "drop_data": str(drop_data).lower(),
-             "rehearsal": "none"}  # fmt: skip
+             "change_ref": change_ref, "reason": reason, "drop_data": str(drop_data).lower()}  # fmt: skip
     result = runbook.execute("migration", given)
     say(result)
     click.echo(f"after: {_stamped(chosen)}")
@@ -50,9 +52,11 @@ def migrate(
 
 
 def _plan(target: Target, revision: str, direction: str) -> MigrationPlan:
-    graph = revisions.find().graph()
+    from afdb_helpers.runbook import records
+
+    graph, seen = revisions.find().graph(), records.rehearsed(target)
     with target.connect() as connection:
-        return migration_plan.make(connection, graph, revision, direction=direction)
+        return migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
 
 
 def _stamped(target: Target) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from afdb_helpers.report import Report
 
-_started = time.monotonic()
 QUIET = 2.0  # seconds after which something is said about what goes on
 
 
@@ -24,11 +24,16 @@ def say(report: Report) -> None:
         click.echo(str(report))
 
 
-def note(event: str, **facts: Any) -> None:
-    """A journal for commands that leave no record: statements that take their time are shown as they end."""
-    if event == "retry":
-        click.echo(f"  attempt {facts['attempt']}: {facts['why']}; again in a moment", err=True)
-    if event == "statements" and time.monotonic() - _started > QUIET:
-        for one in facts["events"]:
-            if one["event"] == "statement":
-                click.echo(f"  {one['sql'].strip().splitlines()[0][:100]}", err=True)
+def journal() -> Callable[..., None]:
+    """A journal for commands that leave no record: what is tried again, and the statements of what takes its time."""
+    started = time.monotonic()
+
+    def note(event: str, **facts: Any) -> None:
+        if event == "retry":
+            click.echo(f"  attempt {facts['attempt']}: {facts['why']}; again in a moment", err=True)
+        if event == "statements" and time.monotonic() - started > QUIET:
+            for one in facts["events"]:
+                if one["event"] == "statement":
+                    click.echo(f"  {one['sql'].strip().splitlines()[0][:100]}", err=True)
+
+    return note

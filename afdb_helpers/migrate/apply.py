@@ -45,12 +45,13 @@ def under_lock(
                 _end_backends(guard, application)
 
         try:
-            outcome = _with_retries(project, request, session, note, cancel)
+            outcome: Outcome | None = _with_retries(project, request, session, note, cancel)
         except KeyboardInterrupt:
-            after = _result(target, before, note)
-            raise outcomes.interrupted(target, before, after) from None
+            outcome = None
         cancel()  # a child that died may have left its server process at work
         after = _result(target, before, note)
+    if outcome is None:
+        raise outcomes.interrupted(target, before, after)
     if outcome.error:
         raise outcomes.failed(target, outcome.error, before, after)
     if outcomes.stamped(outcome) and after["revisions"] == before["revisions"]:

@@ -166,6 +166,25 @@ def declared_default(column: sa.Column[Any], dialect: Dialect) -> str | None:
     return str(column.server_default.arg.compile(dialect=dialect))
 
 
+def written_default(column: sa.Column[Any], dialect: Dialect) -> str | None:
+    """The declared default as the catalogue of that dialect shows it."""
+    declared, plain = declared_default(column, dialect), plain_default(declared_default(column, dialect))
+    if dialect.name == "sqlite" or declared is None or plain is None:
+        return declared
+    if isinstance(column.type, sa.Boolean | sa.Integer):
+        return plain.removesuffix(".0")
+    if isinstance(column.type, sa.Float):
+        return f"'{plain.removesuffix('.0')}'::double precision"
+    cast = (
+        "json"
+        if isinstance(column.type, sa.JSON)
+        else "text"
+        if isinstance(column.type, sa.Text)
+        else "character varying"
+    )
+    return f"{declared}::{cast}"
+
+
 def counts_itself(column: sa.Column[Any]) -> bool:
     """Whether the server hands out the next number for this column."""
     return column.table is not None and column.table.autoincrement_column is column
@@ -196,7 +215,7 @@ def _assumed(table: sa.Table, dialect: Dialect) -> Live:
     named = dialect.name == "postgresql"
     live = Live(
         table.name,
-        {c.name: Column(c.name, c.type, bool(c.nullable), declared_default(c, dialect)) for c in table.columns},
+        {c.name: Column(c.name, c.type, bool(c.nullable), written_default(c, dialect)) for c in table.columns},
         tuple(c.name for c in table.primary_key.columns),
         f"{table.name}_pkey" if named else None,
         indexes={str(i.name): Index(tuple(c.name for c in i.columns), bool(i.unique)) for i in table.indexes},

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
-from afdb_helpers.online.catalogue import Live, counts_itself, declared_default, kind, plain_default
+from afdb_helpers.online.catalogue import Live, counts_itself, declared_default, kind, plain_default, written_default
 
 
 def lacking(tables: Mapping[str, Live], declared: sa.MetaData, dialect: Dialect) -> list[str]:
@@ -63,15 +63,21 @@ def wrong_kinds(live: Live, table: sa.Table, dialect: Dialect) -> list[str]:
     return [c.name for c in both if kind(live.columns[c.name].type, dialect.name) != kind(c.type, dialect.name)]
 
 
-def wrong_defaults(live: Live, table: sa.Table, dialect: Dialect) -> dict[str, str | None]:
-    """Column → the default it should have, where it has another; a column that counts itself is left out."""
+def wrong_defaults(
+    live: Live, table: sa.Table, dialect: Dialect, *, to_the_letter: bool = False
+) -> dict[str, str | None]:
+    """Column → the default it should have, where it has another; a column that counts itself is left out.
+
+    `to_the_letter`: also where it means the same and is written otherwise, since catalogues are compared as text.
+    """
     wrong = {}
     for column in table.columns:
         there = live.columns.get(column.name)
         if there is None or there.made or counts_itself(column):
             continue
         wanted = declared_default(column, dialect)
-        if plain_default(there.default) != plain_default(wanted):
+        written = written_default(column, dialect) if to_the_letter else there.default
+        if plain_default(there.default) != plain_default(wanted) or there.default != written:
             wrong[column.name] = wanted
     return wrong
 

@@ -45,7 +45,8 @@ def refuse_loss(here: Here, *, locked: bool = True) -> None:
         raise Refused(
             "the schema before this revision cannot hold all that is there; nothing was changed",
             why="; ".join(f"{name}: {n} {'values' if '.' in name else 'rows'}" for name, n in refused.items()),
-            do=f"stay at this revision, or name what may go with -x {OPTION}={','.join(refused)} ({OPTION}=true: all)",
+            do=f"stay at this revision, or name what may go with -x {OPTION}={','.join(refused)} (=true: all);"
+            " `afdb downgrade` says --drop-data",
         )
 
 

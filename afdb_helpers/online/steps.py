@@ -67,7 +67,7 @@ def add_columns(here: Here, table: sa.Table) -> None:
 def settle_columns(here: Here, table: sa.Table) -> None:
     """Give every column its default, its NOT NULL and its foreign key where they differ; a stricter NOT NULL stays."""
     live = here.tables[table.name]
-    defaults = wrong_defaults(live, table, here.op.get_context().dialect)
+    defaults = wrong_defaults(live, table, here.op.get_context().dialect, to_the_letter=True)
     nullable, foreign = wrongly_nullable(live, table), lacking_foreign_keys(live, table)
     for name, default in defaults.items():
         log.info("%s.%s: default %s becomes %s", table.name, name, live.columns[name].default, default)

@@ -83,27 +83,7 @@ def run(
     `on_interrupt` is called first, to cancel what the child waits for.
     A failing command is an `Outcome` with an error, for the caller to name; a child that does not start raises.
     """
-    receiving, sending = os.pipe()
-    command = [str(python or sys.executable), str(CHILD), str(sending)]
-    environment = {**os.environ, **(session.environment() if session else {}), "PYTHONUNBUFFERED": "1"}
-    try:
-        child = subprocess.Popen(
-            command,
-            cwd=ini.parent.absolute(),
-            env=environment,
-            pass_fds=(sending,),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",  # the project may print anything
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then decides
-        )
-    except OSError as error:
-        os.close(receiving)
-        os.close(sending)
-        raise _not_started(command[0], str(error)) from None
-    os.close(sending)
+    child, receiving = _start(ini.parent, str(python or sys.executable), session.environment() if session else {})
     with (
         os.fdopen(receiving, encoding="utf-8") as stream,
         _ended_with(child, on_interrupt),
@@ -117,6 +97,30 @@ def run(
         events = list(_relay(stream, child.stdin, on_event))
         child.wait()
     return _outcome(events, "".join(printed), child.returncode)
+
+
+def _start(folder: Path, python: str, settings: Mapping[str, str]) -> tuple[subprocess.Popen[str], int]:
+    """The child, and the file descriptor on which its events arrive."""
+    receiving, sending = os.pipe()
+    try:
+        child = subprocess.Popen(
+            [python, str(CHILD), str(sending)],
+            cwd=folder.absolute(),
+            env={**os.environ, **settings, "PYTHONUNBUFFERED": "1"},
+            pass_fds=(sending,),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",  # the project may print anything
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then decides
+        )
+    except OSError as error:
+        os.close(receiving)
+        raise _not_started(python, str(error)) from None
+    finally:
+        os.close(sending)
+    return child, receiving
 
 
 def _relay(stream: IO[str], answers: IO[str], on_event: Callable[[Event], None]) -> Iterator[Event]:

@@ -1,6 +1,6 @@
 """Run a notebook truthfully: typed parameters, a kernel of its own, a record that says what happened.
 
-The modules, the later ones knowing nothing of the earlier:
+The modules, from what starts a run to what it is made of:
 
     engine        papermill's engine `afdb`, and `execute`
     running       one run from its record's first byte to its seal

@@ -13,7 +13,9 @@ from typing import Any
 from afdb_helpers import ledger
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report, count
+from afdb_helpers.runbook import record
 from afdb_helpers.runbook.record import SUMS
+from afdb_helpers.targets import Target, environment
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -138,6 +140,12 @@ def check(folder: Path) -> Report:
     if chain and not chain.ok:
         return chain
     return Report(headline=f"sealed: {count(len(sealed), 'file')}, as the run left them")
+
+
+def rehearsed(target: Target) -> dict[str, Any] | None:
+    """The plan that the newest good rehearsal for a target left, as runbook 04 takes it; None without one."""
+    folder = latest(record.root(environment()), "rehearsal", target=target.name, audited=target.protected)
+    return evidence(folder, "plan.json")[0] if folder else None
 
 
 def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:

@@ -246,8 +246,9 @@ def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> R
     said = ending.message.splitlines() or [""]
     headline = f"{request.runbook.name}: {ending.outcome.replace('_', ' ')}"
     headline += f" ({ending.cause})" if ending.cause else ""
-    rows = [{"record": kept.id, "exit code": ending.exit_code, "seconds": seconds, "said": said[0]}]
-    do = next((line.strip().removeprefix("do:").strip() for line in said if line.strip().startswith("do:")), "")
+    why, do = (_part(said, part) for part in ("why", "do"))
+    facts = {"said": said[0], "why": why, "record": kept.id, "exit code": ending.exit_code, "took": f"{seconds:.1f} s"}
+    rows = [{"fact": fact, "value": value} for fact, value in facts.items() if value != ""]
     return RunResult(
         headline=headline,
         ok=ending.exit_code == 0,
@@ -264,6 +265,12 @@ def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> R
         failing_cell=ending.cell,
         seconds=seconds,
     )
+
+
+def _part(said: list[str], part: str) -> str:
+    """The `why:` or `do:` of an error's text."""
+    lines = (line.strip() for line in said)
+    return next((line.removeprefix(f"{part}:").strip() for line in lines if line.startswith(f"{part}:")), "")
 
 
 def _import_pages() -> None:

@@ -6,3 +6,6 @@ CREATE TABLE by_hand (slug VARCHAR NOT NULL, id VARCHAR PRIMARY KEY, name VARCHA
 INSERT INTO by_hand SELECT slug, id, name, is_active, plan, resource_quota, "usage", created_at, updated_at FROM tenants;
 DROP TABLE tenants;
 ALTER TABLE by_hand RENAME TO tenants;
+ALTER TABLE blueprints ADD COLUMN rating FLOAT DEFAULT 0.0;
+ALTER TABLE blueprints ADD COLUMN is_public BOOLEAN DEFAULT false;
+ALTER TABLE blueprints ADD COLUMN pricing_model VARCHAR DEFAULT 'dear';
