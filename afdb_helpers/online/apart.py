@@ -38,7 +38,7 @@ def apart(here: Here) -> Iterator[sa.Connection]:
         try:
             yield connection
         finally:
-            with contextlib.suppress(sa.exc.DBAPIError):  # a connection that is gone needs no resetting
+            with contextlib.suppress(sa.exc.SQLAlchemyError):  # a connection that is gone needs no resetting
                 for name in _SESSION:
                     connection.execute(Statement("RESET {}", name))
 
@@ -94,7 +94,7 @@ def _transaction(connection: sa.Connection) -> Iterator[None]:
         yield
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        with contextlib.suppress(sa.exc.DBAPIError):
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
             connection.exec_driver_sql("ROLLBACK")
         raise
 

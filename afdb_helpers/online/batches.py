@@ -55,7 +55,7 @@ def in_batches(here: Here, table: str) -> Iterator[Callable[[Batch], int]]:
     try:
         yield run
     finally:
-        with contextlib.suppress(sa.exc.DBAPIError):  # a connection that is gone needs no resetting
+        with contextlib.suppress(sa.exc.SQLAlchemyError):  # a connection that is gone needs no resetting
             for name in settings:
                 connection.exec_driver_sql(f"RESET {name}")
             connection.exec_driver_sql(f"SET lock_timeout = {QUIET}")
