@@ -264,7 +264,8 @@ def test_what_may_import_something_heavy_imports_no_more(module: str) -> None:
 
 
 CALLS = {"os.getenv", "time.time", "time.monotonic", "datetime.now", "datetime.utcnow", "Path.cwd", "Path.home",
-         "os.getcwd", "open", "print", "create_engine", "subprocess.run", "subprocess.Popen", "tempfile.gettempdir"}  # fmt: skip
+         "os.getcwd", "open", "print", "create_engine", "subprocess.run", "subprocess.Popen",
+         "tempfile.gettempdir"}  # fmt: skip
 
 
 def _at_import(tree: ast.Module) -> set[str]:
