@@ -65,7 +65,7 @@ class Load:
 
 
 @contextmanager
-def running(dsn: dict[str, str], *, clients: int, pause: float = 0.002) -> Iterator[Load]:
+def running(dsn: dict[str, Any], *, clients: int, pause: float = 0.002) -> Iterator[Load]:
     """The application, for the time of the block."""
     load, over = Load(), threading.Event()
     threads = [threading.Thread(target=_client, args=(dsn, load, over, pause, n, clients)) for n in range(clients)]
@@ -79,7 +79,7 @@ def running(dsn: dict[str, str], *, clients: int, pause: float = 0.002) -> Itera
             thread.join()
 
 
-def _client(dsn: dict[str, str], load: Load, over: threading.Event, pause: float, number: int, clients: int) -> None:
+def _client(dsn: dict[str, Any], load: Load, over: threading.Event, pause: float, number: int, clients: int) -> None:
     """One client, with its share of the statements: while one waits for a table, the others go on elsewhere."""
     chance = random.Random(number)
     session = psycopg2.connect(**dsn, application_name="the application")

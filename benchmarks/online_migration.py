@@ -75,7 +75,7 @@ class Round:
     memory: int
 
 
-def _dsn(server: Server) -> dict[str, str]:
+def _dsn(server: Server) -> dict[str, Any]:
     return {"host": str(server.socket), "user": "postgres", "dbname": demo.DATABASE}
 
 
@@ -91,7 +91,7 @@ def ours(server: Server, url: str) -> None:
     """`alembic upgrade head`, as an operator runs it."""
     alembic = Path(sys.executable).with_name("alembic")
     settings = {**os.environ, "DATABASE_URL": url}
-    command = [alembic, "upgrade", "head"]
+    command = [str(alembic), "upgrade", "head"]
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)

@@ -83,7 +83,7 @@ def killer() -> Iterator[Killer]:
         made.close()
 
 
-def dsn(url: str) -> dict[str, str]:
+def dsn(url: str) -> dict[str, Any]:
     where = sa.make_url(url)
     return {"host": str(where.query["host"]), "user": "postgres", "dbname": str(where.database)}
 

@@ -15,11 +15,16 @@ from afdb_helpers.errors import Refused
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import BRIEF, QUIET, patiently
-from afdb_helpers.online.statements import Statement
+from afdb_helpers.online.statements import Setting, Statement
 
 log = logging.getLogger("alembic.runtime.migration")
 KEY = int.from_bytes(b"AFD2")
-_SESSION = {"lock_timeout": QUIET, "statement_timeout": 0, "work_mem": "64MB", "maintenance_work_mem": "256MB"}
+_SESSION: dict[str, str | int] = {
+    "lock_timeout": QUIET,
+    "statement_timeout": 0,
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+}
 
 
 @contextlib.contextmanager
@@ -34,13 +39,13 @@ def apart(here: Here) -> Iterator[sa.Connection]:
         assert connection is not None
         _end_orphan(connection)
         for name, value in _SESSION.items():
-            connection.exec_driver_sql(f"SET {name} = '{value}'")
+            connection.execute(Setting(name, value))
         try:
             yield connection
         finally:
             with contextlib.suppress(sa.exc.SQLAlchemyError):  # a connection that is gone needs no resetting
                 for name in _SESSION:
-                    connection.execute(Statement("RESET {}", name))
+                    connection.execute(Setting(name))
 
 
 def shortly(here: Here, work: Callable[[], object], *tables: str) -> None:
@@ -62,10 +67,10 @@ def shortly(here: Here, work: Callable[[], object], *tables: str) -> None:
 
 def quiet_lock(connection: sa.Connection, *tables: str) -> None:
     """Keep autovacuum and other schema changes off the tables until the transaction ends, then wait briefly only."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {QUIET}")
+    connection.execute(Setting("lock_timeout", QUIET, local=True))
     for table in tables:
         connection.execute(Statement("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", table))
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BRIEF}")
+    connection.execute(Setting("lock_timeout", BRIEF, local=True))
 
 
 def lock_all(here: Here, tables: list[str]) -> None:
@@ -75,14 +80,14 @@ def lock_all(here: Here, tables: list[str]) -> None:
     if connection is None or not tables:
         return
     quiet_lock(connection, *tables)
-    together = Statement(f"LOCK TABLE {', '.join(['{}'] * len(tables))} IN ACCESS EXCLUSIVE MODE", *tables)
+    together = Statement("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables)
 
     def attempt() -> None:
         assert connection is not None
         with connection.begin_nested():
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {BRIEF}")  # for all of them together
+            connection.execute(Setting("statement_timeout", BRIEF, local=True))  # for all of them together
             connection.execute(together)
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.execute(Setting("statement_timeout", 0, local=True))
 
     patiently(connection, attempt, tables=tables)
 

@@ -17,13 +17,19 @@ from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import QUIET, patiently
+from afdb_helpers.online.statements import Setting
 from afdb_helpers.online.triggers import silenced
 
 AIM = 0.05  # seconds a batch is to take
 ROW_LOCK = 100  # ms
 LAG = 10.0  # seconds that a standby may be behind
 _SMALLEST, _LARGEST = 1, 500
-_SESSION = {"synchronous_commit": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "lock_timeout": ROW_LOCK}
+_SESSION: dict[str, str | int] = {
+    "synchronous_commit": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "lock_timeout": ROW_LOCK,
+}
 Batch = Callable[[sa.Connection], int]
 
 
@@ -51,14 +57,14 @@ def in_batches(here: Here, table: str) -> Iterator[Callable[[Batch], int]]:
 
     settings = {**_SESSION, **({"session_replication_role": "replica"} if quiet else {})}
     for name, value in settings.items():
-        connection.exec_driver_sql(f"SET {name} = '{value}'")
+        connection.execute(Setting(name, value))
     try:
         yield run
     finally:
         with contextlib.suppress(sa.exc.SQLAlchemyError):  # a connection that is gone needs no resetting
             for name in settings:
-                connection.exec_driver_sql(f"RESET {name}")
-            connection.exec_driver_sql(f"SET lock_timeout = {QUIET}")
+                connection.execute(Setting(name))
+            connection.execute(Setting("lock_timeout", QUIET))
 
 
 def over_pages(connection: sa.Connection, run: Callable[[Batch], int], pages: int, batch: sa.TextClause) -> None:

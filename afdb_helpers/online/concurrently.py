@@ -25,10 +25,8 @@ def index(here: Here, table: str, name: str, columns: Sequence[str], *, unique: 
     """Build the index unless it stands and is valid. Raises `Refused` with counts where values are not unique."""
     connection = here.connection
     assert connection is not None
-    built = Statement(
-        f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY {{}} ON {{}} ({', '.join(['{}'] * len(columns))})",
-        name, table, *columns,
-    )  # fmt: skip
+    kind = "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({})" if unique else "CREATE INDEX CONCURRENTLY {} ON {} ({})"
+    built = Statement(kind, name, table, list(columns))
 
     def attempt() -> None:
         assert connection is not None

@@ -21,10 +21,14 @@ from afdb_helpers.online.apart import apart, lock_all, shortly
 from afdb_helpers.online.batches import in_batches
 from afdb_helpers.online.catalogue import look
 from afdb_helpers.online.change import Here
-from afdb_helpers.online.numbering import triggered
+from afdb_helpers.online.numbering import follow, triggered
 from afdb_helpers.online.patience import patiently
-from afdb_helpers.online.statements import Statement
+from afdb_helpers.online.statements import Setting, Statement
 
+_BODY = (
+    "BEGIN IF NEW.{kept} IS NULL THEN NEW.{kept} := '{stamp}' || lpad(NEW.{number}::text, 12, '0');"
+    " END IF; RETURN NEW; END"
+)
 ROWS = 2_000  # in a batch
 
 
@@ -43,9 +47,9 @@ def prepare_back(here: Here) -> None:
             _guard(here, table, column)
     here.tables = look(connection, here.change.tables.tables)
     lock_all(here, sorted(here.tables))
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    connection.execute(Setting("enable_seqscan", "off", local=True))
     _refuse_new_loss(here)
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
+    connection.execute(Setting("enable_seqscan", "on", local=True))
 
 
 def _letter(here: Here, table: str) -> None:
@@ -63,18 +67,8 @@ def _letter(here: Here, table: str) -> None:
 
 def _trigger(here: Here, table: str, names: rekey.Names, key: dict[str, str]) -> None:
     quote = here.op.get_context().dialect.identifier_preparer.quote
-    kept, number = quote(key["kept"]), quote(key["column"])
-    body = (
-        f"BEGIN IF NEW.{kept} IS NULL THEN NEW.{kept} := '{rekey.STAMP}' || lpad(NEW.{number}::text, 12, '0');"
-        " END IF; RETURN NEW; END"
-    )
-    for statement in (
-        Statement(f"CREATE OR REPLACE FUNCTION {{}}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$", names.function),
-        Statement("CREATE TRIGGER {} BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-                  names.trigger, table, names.function),
-        Statement("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table, names.trigger),
-    ):  # fmt: skip
-        here.op.execute(statement)
+    body = _BODY.format(kept=quote(key["kept"]), number=quote(key["column"]), stamp=rekey.STAMP)
+    follow(here, table, names, body)
 
 
 def _fill(here: Here, table: str, key: dict[str, str]) -> None:
@@ -100,10 +94,8 @@ def _fill(here: Here, table: str, key: dict[str, str]) -> None:
 def _guard(here: Here, table: str, column: sa.Column[Any]) -> None:
     connection, name = here.connection, f"afdb_loss_{table}_{column.name}"[:63]
     assert connection is not None
-    dialect = here.op.get_context().dialect
-    condition = str(loss.lossy(here, column).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    escaped = condition.replace("{", "{{").replace("}", "}}")
-    built = Statement(f"CREATE INDEX CONCURRENTLY {{}} ON {{}} ((1)) WHERE {escaped}", name, table)
+    condition = loss.lossy(here, column)
+    built = Statement("CREATE INDEX CONCURRENTLY {} ON {} ((1)) WHERE {}", name, table, condition)
 
     def attempt() -> None:
         if not concurrently.drop_invalid(connection, name):

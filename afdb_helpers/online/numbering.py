@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import ExecutableDDLElement
 
 from afdb_helpers.errors import Incomplete
 from afdb_helpers.online import concurrently, rekey
@@ -29,11 +26,12 @@ from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.batches import in_batches, over_pages
 from afdb_helpers.online.catalogue import Live, ask, kind
 from afdb_helpers.online.change import Here
-from afdb_helpers.online.statements import Statement
+from afdb_helpers.online.statements import Setting, Statement
 
 log = logging.getLogger("alembic.runtime.migration")
 MARGIN = 10_000  # numbers for rows written between the count and the trigger
 
+_BODY = "BEGIN IF NEW.{column} IS NULL THEN NEW.{column} := nextval('{sequence}'); END IF; RETURN NEW; END"
 _BATCH = (
     "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE m.ctid >= CAST(:low AS tid) AND m.ctid < CAST(:high AS tid)"
     " AND a.ctid = m.place AND a.{} = m.old AND a.{} IS NULL"
@@ -93,16 +91,15 @@ def _largest(table: str, old: str) -> sa.Select[int, int | None]:
 
 
 def _trigger(here: Here, table: str, names: rekey.Names, sequence: str) -> None:
-    body = (
-        f"BEGIN IF NEW.{names.column} IS NULL THEN NEW.{names.column} := nextval('{sequence}'); END IF; RETURN NEW; END"
-    )
-    here.op.execute(
-        Statement(f"CREATE OR REPLACE FUNCTION {{}}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$", names.function)
-    )
-    here.op.execute(
-        Statement("CREATE TRIGGER {} BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-                  names.trigger, table, names.function)
-    )  # fmt: skip
+    follow(here, table, names, _BODY.format(column=names.column, sequence=sequence))
+
+
+def follow(here: Here, table: str, names: rekey.Names, body: str) -> None:
+    """Let a function of this body see every new row before it is stored, replicated ones too."""
+    made = "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}"
+    here.op.execute(Statement(made, names.function, sa.literal(body)))
+    fired = "CREATE TRIGGER {} BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION {}()"
+    here.op.execute(Statement(fired, names.trigger, table, names.function))
     here.op.execute(Statement("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", table, names.trigger))
 
 
@@ -129,7 +126,9 @@ def _map(here: Here, table: str, names: rekey.Names, key: Mapping[str, str], old
             with in_batches(here, table) as run:
                 run(lambda c: c.execute(sa.update(own).values({names.column: None}).where(~free)).rowcount)
             continue
-        here.op.execute(TableAs(names.map, rekey.mapped(own, key, old, free, stamped=held is not None)))
+        here.op.execute(
+            Statement("CREATE TABLE {} AS {}", names.map, rekey.mapped(own, key, old, free, stamped=held is not None))
+        )
 
 
 def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -> None:
@@ -143,7 +142,7 @@ def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -
     with in_batches(here, table) as run:
         over_pages(connection, run, pages, batch)
         for name in ("enable_hashjoin", "enable_mergejoin"):
-            connection.exec_driver_sql(f"SET {name} = on")
+            connection.execute(Setting(name, "on"))
         run(lambda c: c.execute(sweep).rowcount)
         run(lambda c: c.execute(rest, {"sequence": sequence}).rowcount)
     wrong = connection.execute(_text(here, _WRONG, table, names.map, old, names.column)).scalar_one()
@@ -163,18 +162,3 @@ def _there(connection: sa.Connection, table: str) -> bool:
 def _text(here: Here, template: str, *identifiers: str) -> sa.TextClause:
     quote = here.op.get_context().dialect.identifier_preparer.quote
     return sa.text(template.format(*map(quote, identifiers)))
-
-
-class TableAs(ExecutableDDLElement):
-    """CREATE TABLE … AS a query, in one statement."""
-
-    inherit_cache = False
-
-    def __init__(self, name: str, query: Any) -> None:
-        self.name, self.query = name, query
-
-
-@compiles(TableAs)
-def _table_as(element: TableAs, compiler: Any, **_: Any) -> str:
-    query = compiler.sql_compiler.process(element.query, literal_binds=True)
-    return f"CREATE TABLE {compiler.preparer.quote(element.name)} AS {query}"

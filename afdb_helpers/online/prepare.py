@@ -115,13 +115,14 @@ def _add_columns(here: Here, live: Live, table: sa.Table) -> None:
     ]
     if not new:
         return
-    dialect, bare = here.op.get_context().dialect, sa.Table(table.name, sa.MetaData())
-    parts = []
+    bare, parts = sa.Table(table.name, sa.MetaData()), []
     for column in new:
         copy = fresh(column)
         copy.foreign_keys.clear()
         copy.constraints.clear()
         bare.append_column(copy)
-        parts.append("ADD COLUMN " + str(sa.schema.CreateColumn(copy).compile(dialect=dialect)))
-    text = ", ".join(parts).replace("{", "{{").replace("}", "}}")
-    shortly(here, lambda: here.op.execute(Statement("ALTER TABLE {} " + text, table.name)), table.name)
+        parts.append(sa.schema.CreateColumn(copy))
+    added = ", ".join(["ADD COLUMN {}"] * len(parts))
+    shortly(
+        here, lambda: here.op.execute(Statement(" ".join(["ALTER TABLE {}", added]), table.name, *parts)), table.name
+    )
