@@ -54,8 +54,11 @@ class Rehearsal(Report):
 
     @property
     def sql(self) -> list[str]:
-        """The statements that change something, in order: what a migration plan is made of."""
-        return [statement["sql"] for statement in self.statements if statement["changes"]]
+        """The statements that change something, each once, in order: what a migration plan is made of.
+
+        How often one is repeated, for so many rows at a time, depends on the machine.
+        """
+        return list(dict.fromkeys(statement["sql"] for statement in self.statements if statement["changes"]))
 
     def as_dict(self) -> dict[str, Any]:
         names = ("backup", "schema", "revision", "before", "after", "seconds", "statements")

@@ -1,13 +1,14 @@
 """What Alembic runs for each command: the connection, its transaction, and what is checked around the revisions.
 
-All revisions of one command are one transaction, on SQLite too: what is refused or fails leaves nothing changed.
+All revisions of one command are one transaction, on SQLite too. On PostgreSQL a revision may prepare what takes long in
+short transactions of its own, which commits what came before it; one command at a time changes a database.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from logging.config import fileConfig
 from typing import Any
 
@@ -17,8 +18,9 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from afdb_helpers import models, targets
-from afdb_helpers.errors import AfdbError, Refused
-from afdb_helpers.online import sqlite
+from afdb_helpers.errors import AfdbError, Incomplete, Refused
+from afdb_helpers.migrate import lock
+from afdb_helpers.online import sessions, sqlite
 from afdb_helpers.online.catalogue import counts_itself, declared_default, plain_default
 from afdb_helpers.online.change import GONE
 
@@ -65,15 +67,37 @@ def online() -> None:
     engine = sa.create_engine(where.secret_url(), poolclass=sa.NullPool, hide_parameters=True)
     if where.dialect == "sqlite":
         sqlite.transactional(engine, lambda: "BEGIN IMMEDIATE" if writes else "BEGIN")
-    with connected(engine, where) as connection:
+    else:
+        sessions.mark(engine)
+    with alone(where, writes), connected(engine, where) as connection:
         context.configure(connection=connection, transactional_ddl=True, **options())
         try:
             with context.begin_transaction():
                 run(connection)
-        except sa.exc.OperationalError as error:
+        except sa.exc.PendingRollbackError as error:  # what Alembic's clean-up says of a connection that is gone
+            raise cut_off(error.__context__ or error) from None
+        except sa.exc.DBAPIError as error:
             if "database is locked" in str(error.orig):
                 raise targets.cannot_look(where, error) from None
+            if error.connection_invalidated:
+                raise cut_off(error) from None
             raise
+
+
+def cut_off(error: BaseException) -> Incomplete:
+    """The connection was lost. Whether a COMMIT on its way arrived is not known here; the next run sees it."""
+    return Incomplete(
+        "the connection to the server was lost; what was committed stands, the rest is rolled back",
+        why=str(getattr(error, "orig", error)).strip().split("\n")[0],
+        do="run the same command again: it looks at what stands and does what is left",
+    )
+
+
+def alone(where: targets.Target, writes: bool) -> AbstractContextManager[Any]:
+    """The migration lock, on a connection of its own; not where `afdb` holds it for us, or nothing is changed."""
+    if not writes or where.dialect == "sqlite" or config.attributes.get(lock.HELD):
+        return nullcontext()
+    return lock.held(where, run_id="alembic")
 
 
 def run(connection: sa.Connection) -> None:

@@ -186,6 +186,7 @@ def test_a_sequence_behind_the_largest_number_is_set_ahead(make: Maker) -> None:
 def test_steps_are_not_believed(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     url = make("postgresql 18", "at_001")
     known = chain.catalogue(url)
+    monkeypatch.setattr(online, "prepare", lambda *_: None)
     monkeypatch.setattr(online, "settle_columns", lambda *_: None)
     monkeypatch.setattr(online, "create_indexes", lambda *_: None)
     with pytest.raises(CommandError, match="did not arrive at the schema it declares") as refused:

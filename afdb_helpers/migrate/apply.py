@@ -34,6 +34,7 @@ def under_lock(
     application = f"afdb {run_id}"[:63]
     session = Session(application_name=application, lock_timeout=LOCK_TIMEOUT)
     request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x}
+    request["attributes"] = {lock.HELD: True}
     with lock.held(target, run_id=run_id) as guard:
         before = outcomes.standing(target)
         if expected is not None and before != expected:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 KEY = int.from_bytes(b"AFDB")
+HELD = "afdb.locked"  # attribute of Alembic's configuration: the caller holds the lock
 WAIT = 5.0  # seconds to wait for another migration to end
 
 

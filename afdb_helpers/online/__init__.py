@@ -6,6 +6,13 @@ Each step looks at what is there first, so that a run that died is gone on with,
     catalogue       what is there
     differences     how that differs from what is declared
     preflight, loss what is refused before anything changes, upwards and downwards
+    prepare         what takes long, before the transaction, while the application reads and writes
+    patience        a lock asked for briefly, again and again; whoever holds it is named
+    apart           short transactions beside the migration's own
+    concurrently    indexes and constraints on tables in use
+    batches         rows changed a few at a time
+    numbering       a text key gets its number meanwhile
+    lettering       a number key gets its text key back
     steps           tables, columns, defaults, keys, indexes, names
     rekey           a text key that becomes a number, and back
     triggers        a table's own triggers, silent meanwhile
@@ -16,8 +23,10 @@ from __future__ import annotations
 
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.lettering import prepare_back
 from afdb_helpers.online.loss import refuse_loss
 from afdb_helpers.online.preflight import refuse_unless_possible
+from afdb_helpers.online.prepare import prepare
 from afdb_helpers.online.rekey import integer_key, text_key
 from afdb_helpers.online.steps import (
     add_columns,
@@ -46,6 +55,8 @@ __all__ = [
     "finish",
     "integer_key",
     "missing",
+    "prepare",
+    "prepare_back",
     "refuse_loss",
     "refuse_unless_possible",
     "rename_columns",

@@ -15,10 +15,11 @@ from afdb_helpers.online.statements import Statement
 OPTION = "allow_data_loss"
 
 
-def refuse_loss(here: Here) -> None:
+def refuse_loss(here: Here, *, locked: bool = True) -> None:
     """Refuse when going back would lose rows or values that are not allowed to go; the counts are in the message.
 
-    Takes ACCESS EXCLUSIVE on the tables first, so that nothing is written between counting and dropping.
+    Takes ACCESS EXCLUSIVE on the tables first, so that nothing is written between counting and dropping; without
+    `locked` it reads only, and whoever calls sees to what is written afterwards.
     """
     allowed = allowed_loss(here)
     if here.connection is None:
@@ -29,7 +30,7 @@ def refuse_loss(here: Here) -> None:
             why="--sql looks at no database, and the schema before this revision cannot hold all that this one can",
             do=f"run the downgrade without --sql, or accept the loss of whatever is there with -x {OPTION}=true",
         )
-    if here.postgresql:
+    if here.postgresql and locked:
         for name in sorted(set(here.tables) & set(here.change.mapping)):
             here.op.execute(Statement("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", name))
     if doubled := _doubled(here):
@@ -39,9 +40,7 @@ def refuse_loss(here: Here) -> None:
             do="tell the rows apart in the column that keeps the old key, then run again",
         )
     lost = losses(here)
-    refused = {
-        name: n for name, n in lost.items() if "true" not in allowed and not {name, name.split(".")[0]} & allowed
-    }
+    refused = {name: n for name, n in lost.items() if not _may_go(name, allowed)}
     if refused:
         raise Refused(
             "the schema before this revision cannot hold all that is there; nothing was changed",
@@ -83,14 +82,41 @@ def allowed_loss(here: Here) -> set[str]:
     return {str(part).strip() for part in parts if str(part).strip()}
 
 
-def _values(here: Here, table: str, column: sa.Column[Any]) -> int:
-    own = sa.table(table, sa.column(column.name))
-    value: Any = own.c[column.name]
-    query = sa.select(sa.func.count()).select_from(own).where(value.is_not(None))
+def guarded(here: Here) -> list[tuple[str, sa.Column[Any]]]:
+    """The columns that going back drops and whose values may not go."""
+    allowed = allowed_loss(here)
+    return [
+        (name, here.change.table(name).c[column])
+        for name, live in sorted(here.tables.items())
+        for column in here.change.dropped(name)
+        if column in live.columns and not _may_go(f"{name}.{column}", allowed)
+    ]
+
+
+def dropped_tables(here: Here) -> list[sa.Table]:
+    """The tables that going back drops and whose rows may not go."""
+    allowed = allowed_loss(here)
+    return [t for t in here.change.created() if t.name in here.tables and not _may_go(t.name, allowed)]
+
+
+def lossy(here: Here, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """Whether a row's value is neither NULL nor the column's default."""
+    value: Any = sa.column(column.name)
     default = declared_default(column, here.op.get_context().dialect)
-    if default is not None:
-        value = sa.cast(value, sa.Text) if isinstance(column.type, sa.JSON) else value
-        query = query.where(value != sa.literal_column(default))
+    there: sa.ColumnElement[bool] = value.is_not(None)
+    if default is None:
+        return there
+    compared = sa.cast(value, sa.Text) if isinstance(column.type, sa.JSON) else value
+    differs: sa.ColumnElement[bool] = compared != sa.literal_column(default)
+    return sa.and_(there, differs)
+
+
+def _may_go(name: str, allowed: set[str]) -> bool:
+    return "true" in allowed or bool({name, name.split(".", maxsplit=1)[0]} & allowed)
+
+
+def _values(here: Here, table: str, column: sa.Column[Any]) -> int:
+    query = sa.select(sa.func.count()).select_from(sa.table(table)).where(lossy(here, column))
     return _count(here, query)
 
 

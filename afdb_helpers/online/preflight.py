@@ -46,6 +46,8 @@ def _shapes(here: Here) -> Iterator[str]:
     for name, found in rows:
         if name in here.change.tables.tables and found != "r":
             yield f"{name} is {_KINDS.get(found, 'no table')}, and the revision is made for a table"
+    for name, owner in ask(here.connection, "not_owned", names=list(here.tables)) if here.postgresql else ():
+        yield f"{name} belongs to role {owner}, and only its owner can change it"
     for table in here.change.tables.sorted_tables:
         if live := here.tables.get(table.name):
             yield from _columns(here, live, table)

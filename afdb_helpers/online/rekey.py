@@ -10,6 +10,9 @@ take the free numbers in order, so that down and up again every row has the numb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import sqlalchemy as sa
 from sqlalchemy.sql.expression import ColumnElement, FromClause, TableClause
 
@@ -22,6 +25,27 @@ from afdb_helpers.online.triggers import silenced
 LARGEST = 2**31 - 1
 _SEQUENCE = ("last_value", "is_called")
 STAMP = "61666462-0002-8000-8000-"  # "afdb" in hexadecimal, the revision, a custom UUID (version 8)
+
+
+class Names(NamedTuple):
+    """What stands beside a table while its key changes; all of it is gone with the transaction that swaps."""
+
+    column: str
+    trigger: str
+    function: str
+    map: str
+    unique: str
+    check: str
+
+
+def names(table: str) -> Names:
+    return Names("afdb_next_id", "afdb_next_id", f"afdb_next_id_{table}", f"afdb_map_{table}", f"afdb_key_{table}",
+                 f"afdb_{table}_key_not_null")  # fmt: skip
+
+
+def names_back(table: str) -> Names:
+    """The same on the way back, where the column is the kept one and no map is needed."""
+    return Names("", "afdb_old_id", f"afdb_old_id_{table}", "", f"afdb_old_{table}", f"afdb_{table}_old_not_null")
 
 
 def integer_key(here: Here, table: str) -> None:
@@ -52,6 +76,9 @@ def text_key(here: Here, table: str) -> None:
     if not here.postgresql:
         _rebuild_with_text(here, live, key)
         return
+    if names_back(table).unique in live.indexes:
+        _swap_back(here, live, key)
+        return
     own = sa.table(table, sa.column(number), sa.column(kept))
     value = old_key(own.c[number], own.c[kept], here.dialect)
     if number in live.columns:
@@ -79,12 +106,7 @@ def numbers(rows: FromClause, dialect: str) -> FromClause:
 
     The k-th row in order takes the k-th number that no stamped row holds: k plus the held numbers below it.
     """
-    if dialect == "postgresql":
-        holds_one = rows.c.old.regexp_match(f"^{STAMP}[0-9]{{12}}$")
-    else:
-        holds_one = rows.c.old.op("GLOB")(STAMP + "[0-9]" * 12)
-    stamped = sa.case((holds_one, sa.cast(sa.func.substr(rows.c.old, len(STAMP) + 1), sa.BigInteger)))
-    source = sa.select(rows.c.place, rows.c.at, rows.c.old, stamped.label("said")).cte("source")
+    source = sa.select(rows.c.place, rows.c.at, rows.c.old, stamped(rows.c.old, dialect).label("said")).cte("source")
     holds = source.c.said.between(1, LARGEST)
     order = [source.c.at.nulls_last(), sa.collate(source.c.old, "C" if dialect == "postgresql" else "BINARY")]
     rank = sa.func.row_number().over(order_by=order)
@@ -102,6 +124,29 @@ def numbers(rows: FromClause, dialect: str) -> FromClause:
     return sa.union_all(free, own).subquery("numbers")
 
 
+def stamped(old: ColumnElement[str], dialect: str) -> ColumnElement[int | None]:
+    """The number that a text key made by `old_key` holds, NULL for any other key."""
+    if dialect == "postgresql":
+        holds_one = old.regexp_match(f"^{STAMP}[0-9]{{12}}$")
+    else:
+        holds_one = old.op("GLOB")(STAMP + "[0-9]" * 12)
+    return sa.case((holds_one, sa.cast(sa.func.substr(old, len(STAMP) + 1), sa.BigInteger)))
+
+
+def mapped(
+    own: TableClause, key: Mapping[str, str], old: str, where: ColumnElement[bool], *, stamped: bool
+) -> sa.Select[Any]:
+    """`place`, `old` and `number` of the rows; PostgreSQL. Where no key is stamped, that is their rank."""
+    if not stamped:
+        order = [own.c[key["order_by"]].nulls_last(), sa.collate(own.c[old], "C")]
+        rank = sa.cast(sa.func.row_number().over(order_by=order), sa.Integer)
+        return sa.select(own.c.ctid.label("place"), own.c[old].label("old"), rank.label("number")).where(where)
+    rows = sa.select(own.c.ctid.label("place"), own.c[key["order_by"]].label("at"), own.c[old].label("old"))
+    found = numbers(rows.where(where).cte("rows_now"), "postgresql")
+    both = own.join(found, own.c.ctid == found.c.place)
+    return sa.select(found.c.place, own.c[old].label("old"), found.c.number).select_from(both)
+
+
 def rows_of(own: TableClause, key: dict[str, str], old: ColumnElement[str] | None = None) -> FromClause:
     """What `numbers` needs to know of each row of a table clause that has `place` among its columns."""
     where = own.c.ctid if "ctid" in own.c else own.c.rowid
@@ -116,6 +161,9 @@ def place(dialect: str) -> sa.ColumnClause[str]:
 
 def _number_in_place(here: Here, live: Live, key: dict[str, str]) -> None:
     number, kept = key["column"], key["kept"]
+    if names(live.name).column in live.columns:
+        _swap(here, live, key)
+        return
     if number not in live.columns:
         here.op.add_column(live.name, sa.Column(number, sa.Integer()))
         live.columns[number] = Column(number, sa.Integer(), nullable=True)
@@ -131,6 +179,47 @@ def _number_in_place(here: Here, live: Live, key: dict[str, str]) -> None:
     here.op.create_primary_key(f"{live.name}_pkey", live.name, [number])
     live.key, live.key_name = (number,), f"{live.name}_pkey"
     live.columns[number].nullable = False
+
+
+def _swap(here: Here, live: Live, key: dict[str, str]) -> None:
+    """Make the column that was numbered beforehand the key. Reads and writes no row: the check says that none is NULL,
+    and the index that none is twice."""
+    table, made = live.name, names(live.name)
+    here.op.execute(Statement("DROP TRIGGER {} ON {}", made.trigger, table))
+    here.op.execute(Statement("DROP FUNCTION {}()", made.function))
+    if live.key and live.key_name:
+        here.op.drop_constraint(live.key_name, table, type_="primary")
+    here.op.alter_column(table, key["kept"], nullable=True)
+    here.op.alter_column(table, made.column, new_column_name=key["column"])
+    here.op.alter_column(table, key["column"], nullable=False)
+    here.op.drop_constraint(made.check, table, type_="check")
+    name = f"{table}_pkey"
+    here.op.execute(Statement("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}", table, name, made.unique))
+    here.op.execute(Statement("ALTER TABLE {} RENAME COLUMN {} TO {}", name, made.column, key["column"]))  # the index's
+    here.op.execute(Statement("DROP TABLE {}", made.map))
+    own, sequence = sa.table(table, sa.column(key["column"], sa.Integer)), f"{table}_{key['column']}_seq"
+    largest = sa.select(sa.func.coalesce(sa.func.max(own.c[key["column"]]), 0) + 1).scalar_subquery()
+    quoted = here.op.get_context().dialect.identifier_preparer.quote(sequence)
+    here.op.execute(sa.select(sa.func.setval(quoted, largest, sa.false())))  # the margin that was not used is free
+    live.rename_column(made.column, key["column"])
+    live.indexes.pop(made.unique, None)
+    live.columns[key["kept"]].nullable, live.columns[key["column"]].nullable = True, False
+    live.key, live.key_name = (key["column"],), name
+
+
+def _swap_back(here: Here, live: Live, key: dict[str, str]) -> None:
+    """The same on the way back: the kept column, filled beforehand, becomes the key."""
+    table, made, kept = live.name, names_back(live.name), key["kept"]
+    here.op.execute(Statement("DROP TRIGGER {} ON {}", made.trigger, table))
+    here.op.execute(Statement("DROP FUNCTION {}()", made.function))
+    here.op.drop_column(table, key["column"])  # its primary key and its sequence go with it
+    here.op.alter_column(table, kept, nullable=False)
+    here.op.drop_constraint(made.check, table, type_="check")
+    name = f"{table}_pkey"
+    here.op.execute(Statement("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}", table, name, made.unique))
+    del live.columns[key["column"]], live.indexes[made.unique]
+    live.columns[kept].nullable = False
+    live.key, live.key_name = (kept,), name
 
 
 def _rebuild_with_number(here: Here, live: Live, key: dict[str, str]) -> None:

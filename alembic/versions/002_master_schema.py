@@ -1,9 +1,9 @@
 """The twelve tables: marketplace, billing, a numbered audit trail.
 
 Nothing that 001 holds is dropped: a column is renamed, or it stays. From every state that live databases are found in
-this ends at one and the same schema, and a run that died is gone on with. On PostgreSQL it is one transaction, which
-holds ACCESS EXCLUSIVE on the tables it changes until its end. Views follow the renamed columns; functions with the old
-names in their text do not.
+this ends at one and the same schema, and a run that died is gone on with. On PostgreSQL the application reads and
+writes meanwhile: what takes long is prepared beside it, then one short transaction renames and swaps, under ACCESS
+EXCLUSIVE on the tables it changes. Views follow the renamed columns; functions with the old names in their text do not.
 
 Revision ID: 002
 Revises: 001
@@ -224,6 +224,7 @@ def upgrade() -> None:
     here = online.begin(op, change, leftovers=tuple(copies))
     online.refuse_unless_possible(here, copies=copies)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
+    online.prepare(here)
     online.rename_columns(here, change.table("audit_logs"), change.renamed("audit_logs"))
     online.integer_key(here, "audit_logs")
     for each in tables.sorted_tables:
@@ -239,7 +240,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Back to 001. Refused with counts where 001 cannot hold what is there, unless -x allow_data_loss names it."""
     here, before = online.begin(op, change, down=True), change.before()
-    online.refuse_loss(here)
+    online.refuse_loss(here, locked=not here.postgresql)
+    online.prepare_back(here)
     for each in reversed(change.created()):
         online.drop_table(here, each.name)
     online.text_key(here, "audit_logs")

@@ -1,0 +1,28 @@
+"""What every session that migrates tells the server, unless the caller's URL or PGOPTIONS say otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+SETTINGS = {
+    "application_name": "afdb alembic",
+    "client_connection_check_interval": "2s",  # a statement ends with its client, where the system can tell
+    "idle_in_transaction_session_timeout": "5min",
+}
+
+
+def mark(engine: sa.Engine) -> None:
+    """Set them on each new connection of a PostgreSQL engine, before a transaction begins."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(session: Any, _record: Any) -> None:
+        session.autocommit = True
+        with session.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config(s.name, given.value, false) FROM pg_settings s"
+                " JOIN unnest(%s, %s) AS given (name, value) USING (name) WHERE s.source <> 'client'",
+                (list(SETTINGS), list(SETTINGS.values())),
+            )
+        session.autocommit = False

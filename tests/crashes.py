@@ -1,0 +1,120 @@
+"""Kills of a migration with an application at work, and what must hold after each: support for tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import chain
+import psycopg2
+import sqlalchemy as sa
+
+from afdb_helpers.embedded_postgres import Server
+
+sys.path.append(str(chain.ROOT / "benchmarks"))
+import application
+
+WHEN = ("before", "during", "after")
+LEFT = """
+SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'relation ' || relname FROM pg_class WHERE relname LIKE 'afdb%'
+UNION ALL SELECT 'column ' || attname FROM pg_attribute WHERE attname LIKE 'afdb%' AND NOT attisdropped
+UNION ALL SELECT 'constraint ' || conname FROM pg_constraint WHERE conname LIKE '%afdb%' OR NOT convalidated
+"""
+MISNUMBERED = """
+SELECT count(*) FROM (
+  SELECT id, lag(id, 1, 0) OVER (ORDER BY created_at NULLS LAST, legacy_id COLLATE "C") AS before
+  FROM audit_logs WHERE event_type <> 'load') x WHERE id <= before OR (before = 0 AND id <> 1)
+"""
+_numbers = itertools.count()
+
+
+class Kill(NamedTuple):
+    """Where the process died. `statements`: how many it had begun."""
+
+    at: int
+    when: str
+    killed: bool
+    statements: int
+    written: int
+    lost: int
+    wrong: list[str]
+    stall: float
+
+
+class Killer:
+    """A process without threads that forks the migrations which are to die."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("killed_migration.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)], cwd=chain.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def run(self, url: str, command: str, revision: str, at: int = 0, when: str = "after") -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        order = {"url": url, "command": command, "revision": revision, "at": at, "when": when}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+@contextlib.contextmanager
+def killer() -> Iterator[Killer]:
+    made = Killer()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def dsn(url: str) -> dict[str, Any]:
+    where = sa.make_url(url)
+    return {"host": str(where.query["host"]), "user": "postgres", "dbname": str(where.database)}
+
+
+def kill(
+    killer: Killer, server: Server, template: str, command: str, revision: str, at: int, when: str, wanted: Any
+) -> Kill:
+    """Clone the template, let the application work, kill the migration, run it again plainly, look."""
+    name = f"killed_{next(_numbers)}"
+    url = server.create_database(name, template=template)
+    try:
+        with application.running(dsn(url), clients=2) as load:
+            first = killer.run(url, command, revision, at, when)
+            again = killer.run(url, command, revision) if first["killed"] else first
+        wrong = [] if again["status"] == 0 else [f"the rerun ended with {again['status']}"]
+        wrong += amiss(url, revision, wanted) + load.failed
+        with contextlib.closing(psycopg2.connect(**dsn(url))) as session:
+            lost = load.lost(session)
+        return Kill(at, when, first["killed"], first["statements"], len(load.acknowledged), lost, wrong, load.longest)
+    finally:
+        server.drop_database(name)
+
+
+def amiss(url: str, revision: str, wanted: Any) -> list[str]:
+    """What is not as it is to be at the revision."""
+    revision = "002" if revision == "head" else revision
+    found = [] if chain.stamped(url) == (revision,) else [f"stamped {chain.stamped(url)}"]
+    if chain.catalogue(url) != wanted:
+        found.append("the schema is another")
+    with chain.connected(url) as connection:
+        found += connection.exec_driver_sql(LEFT, execution_options={"no_parameters": True}).scalars()
+        if revision == "002" and connection.exec_driver_sql(MISNUMBERED).scalar_one():
+            found.append("numbers are not in order")
+    return found

@@ -1,0 +1,68 @@
+"""SIGKILL at the statements of 002 and of its way back, an application at work; the whole matrix is a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import chain
+import crashes
+import pytest
+from chain import Maker
+
+from afdb_helpers import demo
+from afdb_helpers.embedded_postgres import Server
+
+pytestmark = pytest.mark.xdist_group("kills")
+SAMPLES = 8
+
+
+@pytest.fixture
+def killer() -> Iterator[crashes.Killer]:
+    with crashes.killer() as made:
+        yield made
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: object) -> Maker:
+    return Maker(request, tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("command", "revision"), [("upgrade", "002"), ("downgrade", "001")])
+def test_a_migration_killed_at_any_statement_is_gone_on_with_and_nothing_is_lost(
+    command: str, revision: str, postgres: Server, make: Maker, killer: crashes.Killer
+) -> None:
+    template = demo_at(postgres, "001" if command == "upgrade" else "002")
+    wanted = make.fresh("postgresql 18", revision)
+    whole = crashes.kill(killer, postgres, template, command, revision, 0, "after", wanted)
+    assert (whole.lost, whole.wrong) == (0, [])
+    assert whole.statements > 80
+    killed = written = 0
+    for sample in range(SAMPLES):
+        at, when = (2 * sample + 1) * whole.statements // (2 * SAMPLES), crashes.WHEN[sample % 3]
+        one = crashes.kill(killer, postgres, template, command, revision, at, when, wanted)
+        assert (one.lost, one.wrong) == (0, []), one
+        killed, written = killed + one.killed, written + one.written
+    assert killed == SAMPLES
+    assert written > SAMPLES
+    postgres.drop_database(template)
+
+
+def demo_at(server: Server, revision: str) -> str:
+    """A database with the demonstration's rows at a revision, to be cloned."""
+    url = demo.create(server)
+    if revision != "001":
+        chain.upgrade(url)
+    return demo.DATABASE
+
+
+def test_what_a_kill_could_leave_is_seen(make: Maker) -> None:
+    """The control: each of the things that are looked for is found where it is."""
+    url = make("postgresql 18", "at_001")
+    chain.upgrade(url)
+    wanted = make.fresh("postgresql 18")
+    assert crashes.amiss(url, "002", wanted) == []
+    chain.execute(url, "CREATE TABLE afdb_map_audit_logs (place tid)", "CREATE SEQUENCE afdb_other")
+    chain.execute(url, "UPDATE audit_logs SET id = id + 100 WHERE id = 3")
+    found = crashes.amiss(url, "002", wanted)
+    assert {"relation afdb_map_audit_logs", "relation afdb_other", "the schema is another"} <= set(found)
+    assert "numbers are not in order" in found

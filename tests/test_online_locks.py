@@ -1,0 +1,205 @@
+"""002 among other people's locks, sessions and half-built things: it gives up by name, and goes on afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import chain
+import crashes
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from alembic.util import CommandError
+from chain import Maker
+
+from afdb_helpers.migrate import lock
+from afdb_helpers.online import apart
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
+    return Maker(request, tmp_path)
+
+
+def session(url: str) -> Any:
+    made = psycopg2.connect(**crashes.dsn(url), application_name="a forgotten console")
+    made.autocommit = True
+    return made
+
+
+def longest_probe(url: str, over: threading.Event, found: list[float]) -> None:
+    with contextlib.closing(session(url)) as probing:
+        cursor = probing.cursor()
+        while not over.is_set():
+            started = time.monotonic()
+            cursor.execute("SELECT name FROM agents LIMIT 1")
+            found.append(time.monotonic() - started)
+            time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("command", "start"), [("upgrade", "001"), ("downgrade", "002")])
+def test_a6_an_idle_transaction_is_named_and_nobody_waits_for_long(
+    command: str, start: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make("postgresql 18", "at_001")
+    if start == "002":
+        chain.upgrade(url)
+    monkeypatch.setenv("AFDB_LOCK_BUDGET", "2")
+    over, waits = threading.Event(), list[float]()
+    probing = threading.Thread(target=longest_probe, args=(url, over, waits))
+    with contextlib.closing(session(url)) as blocker:
+        cursor, pid = blocker.cursor(), blocker.info.backend_pid
+        cursor.execute("BEGIN; SELECT id FROM agents")
+        probing.start()
+        with pytest.raises(CommandError, match="no lock on agents") as refused:
+            getattr(chain, command)(url)
+        over.set()
+        probing.join()
+    said = str(refused.value)
+    assert f"process {pid} of role postgres (a forgotten console, idle in transaction" in said
+    assert "BEGIN; SELECT id FROM agents" in said
+    assert max(waits) < 0.3 + 0.2 + 0.3  # the timeout, the allowance, and what two busy cores add
+    assert chain.stamped(url) == (start,)
+    getattr(chain, command)(url)
+    end = "002" if command == "upgrade" else "001"
+    assert crashes.amiss(url, end, make.fresh("postgresql 18", end)) == []
+
+
+def test_a6_a_blocker_that_goes_away_within_the_budget_is_waited_for(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    with contextlib.closing(session(url)) as blocker:
+        blocker.cursor().execute("BEGIN; SELECT id FROM audit_logs")
+        threading.Timer(2.0, lambda: blocker.cursor().execute("ROLLBACK")).start()
+        chain.upgrade(url)
+    assert chain.stamped(url) == ("002",)
+
+
+def test_a8_an_index_left_invalid_is_built_again(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    chain.execute(
+        url,
+        "CREATE INDEX ix_audit_logs_created_at ON audit_logs (created_at)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_audit_logs_created_at'::regclass",
+    )
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
+def test_a9_duplicates_written_while_the_index_is_built_are_counted(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make("postgresql 18", "at_001")
+    twice = (
+        "INSERT INTO api_keys (id, key_hash, user_id, tenant_id) VALUES ('k8', 'secret-hash', 'u1', 't1'),"
+        " ('k9', 'secret-hash', 'u1', 't1')"
+    )
+
+    def meanwhile(sql: str) -> None:
+        if "INDEX CONCURRENTLY ix_api_keys_key_hash" in sql and sql.startswith("CREATE"):
+            chain.execute(url, twice)
+
+    with (
+        chain.observed(before=meanwhile),
+        pytest.raises(CommandError, match="1 duplicated values in 2 rows") as refused,
+    ):
+        chain.upgrade(url)
+    assert "secret-hash" not in str(refused.value)
+    with chain.connected(url) as connection:
+        assert not connection.exec_driver_sql("SELECT 1 FROM pg_index WHERE NOT indisvalid").all()
+    chain.execute(url, "DELETE FROM api_keys WHERE id = 'k9'")
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
+@pytest.mark.parametrize("words", ["UPDATE audit_logs AS a", "CREATE TABLE afdb_map", "LOCK TABLE agents, "])
+def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(words: str, make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+
+    def end(sql: str) -> None:
+        if sql.startswith(words):
+            with contextlib.closing(session(url)) as other:
+                other.cursor().execute(
+                    "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name = 'afdb alembic'"
+                )
+
+    with chain.observed(before=end), pytest.raises(CommandError, match="the connection to the server was lost"):
+        chain.upgrade(url)
+    assert chain.stamped(url) == ("001",)
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
+def test_a3_a_connection_cut_after_commit_was_sent_is_neither_failed_nor_done_twice(make: Maker) -> None:
+    url, stamped = make("postgresql 18", "at_001"), False
+
+    def cut(sql: str, connection: Any) -> None:
+        nonlocal stamped
+        stamped = stamped or sql.startswith("UPDATE alembic_version")
+        if stamped:  # the COMMIT goes out and takes effect; then the connection is gone, and nobody heard the answer
+            driver = connection.connection.dbapi_connection
+            driver.commit()
+            driver.cursor().execute("SELECT 1")  # so that the client still waits for an answer to its COMMIT
+            with contextlib.closing(session(url)) as other:
+                other.cursor().execute("SELECT pg_terminate_backend(%s, 2000)", (driver.info.backend_pid,))
+
+    with chain.observed(after=cut), pytest.raises(CommandError, match="the connection to the server was lost"):
+        chain.upgrade(url)
+    assert chain.stamped(url) == ("002",)
+    known = chain.rows(url)
+    chain.upgrade(url)
+    assert chain.rows(url) == known
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
+def test_a2_a_session_whose_client_died_is_ended_by_the_next_run(make: Maker, caplog: pytest.LogCaptureFixture) -> None:
+    url = make("postgresql 18", "at_001")
+    with contextlib.closing(session(url)) as orphan:
+        pid = orphan.info.backend_pid
+        orphan.cursor().execute("SELECT pg_advisory_lock(%s)", (apart.KEY,))
+        chain.upgrade(url)
+        with pytest.raises(psycopg2.OperationalError):
+            orphan.cursor().execute("SELECT 1")
+    assert f"ended process {pid} (a forgotten console)" in caplog.text
+
+
+def test_a12_of_two_operators_one_leaves_within_ten_seconds_naming_the_other(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    with contextlib.closing(session(url)) as other:
+        other.cursor().execute("SELECT pg_advisory_lock(%s)", (lock.KEY,))
+        started = time.monotonic()
+        with pytest.raises(CommandError, match="another migration of target default is running") as refused:
+            chain.upgrade(url)
+        assert time.monotonic() - started < 10
+        assert f"process {other.info.backend_pid} of role postgres" in str(refused.value)
+        assert "a forgotten console" in str(refused.value)
+    assert chain.stamped(url) == ("001",)
+    chain.upgrade(url)
+
+
+def test_a_table_of_another_role_is_refused_by_name(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    chain.execute(url, "DROP ROLE IF EXISTS migrator", "CREATE ROLE migrator LOGIN")
+    try:
+        chain.execute(url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO migrator")
+        theirs = sa.make_url(url).set(username="migrator").render_as_string(hide_password=False)
+        with pytest.raises(CommandError, match="agents belongs to role postgres, and only its owner can change it"):
+            chain.upgrade(theirs)
+        assert chain.stamped(url) == ("001",)
+    finally:
+        chain.execute(url, "DROP OWNED BY migrator", "DROP ROLE migrator")
+
+
+def test_roles_that_could_write_the_trail_still_can(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    chain.execute(url, "DROP ROLE IF EXISTS writer", "CREATE ROLE writer LOGIN", "GRANT INSERT ON audit_logs TO writer")
+    try:
+        chain.upgrade(url)
+        theirs = sa.make_url(url).set(username="writer").render_as_string(hide_password=False)
+        chain.execute(theirs, "INSERT INTO audit_logs (event_type) VALUES ('theirs')")
+    finally:
+        chain.execute(url, "DROP OWNED BY writer", "DROP ROLE writer")
