@@ -136,12 +136,12 @@ def picture(rounds: list[Round], path: Path) -> None:
         stall.plot([r.rows for r in mine], [r.longest for r in mine], label=names[method], **look[method])
         loss.plot([r.rows for r in mine], [r.lost for r in mine], label=names[method], **look[method])
     stall.set(
-        title="The application waits for seconds, or not at all",
+        title="How long the application waits at most",
         ylabel="longest statement, s",
         xscale="log",
         yscale="log",
     )
-    loss.set(title="Rows acknowledged and lost", ylabel="audit rows", xscale="log")
+    loss.set(title="Rows acknowledged to the application, and lost", ylabel="audit rows", xscale="log")
     for axes in (stall, loss):
         axes.set_xlabel("audit rows in the table")
         axes.grid(alpha=0.3)
