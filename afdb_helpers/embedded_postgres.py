@@ -8,6 +8,7 @@ system's temporary folder.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -233,13 +234,16 @@ def _give(path: Path) -> None:
 
 
 def _os_user() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(OS_USER)
-    except KeyError:
-        subprocess.run(
-            ["useradd", "--system", "--shell", "/usr/sbin/nologin", OS_USER], check=False, capture_output=True
-        )
-        return pwd.getpwnam(OS_USER)
+    """The server's user, made by the first who needs it; two useradd at once give one number to two users."""
+    _CLOSED.mkdir(parents=True, exist_ok=True)
+    with (_CLOSED / ".user").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return pwd.getpwnam(OS_USER)
+        except KeyError:
+            command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", OS_USER]
+            subprocess.run(command, check=False, capture_output=True)
+            return pwd.getpwnam(OS_USER)
 
 
 def _run(program: Path, *arguments: object, log: Path | None = None) -> None:

@@ -291,6 +291,19 @@ def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_server_can_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only then does the server run as another user")
+def test_as_root_several_first_starts_at_once_make_one_user() -> None:
+    name = f"afdb-t{os.getpid()}"
+    made = f"from afdb_helpers import embedded_postgres as e; e.OS_USER = {name!r}; print(e._os_user().pw_uid)"
+    try:
+        racing = [subprocess.Popen([sys.executable, "-c", made], stdout=subprocess.PIPE) for _ in range(4)]
+        told = {process.communicate(timeout=60)[0].decode().strip() for process in racing}
+        assert told == {str(pwd.getpwnam(name).pw_uid)}
+        assert pwd.getpwuid(int(told.pop())).pw_name == name, "two users have one number"
+    finally:
+        subprocess.run(["userdel", name], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only then does the server run as another user")
 def test_as_root_a_scratch_folder_closed_to_the_server_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -331,3 +331,11 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
 
 def test_the_child_of_revisions_stands_alone() -> None:
     assert not any(name.startswith("afdb_helpers") for name in _imports(_tree(PACKAGE / "revisions" / "child.py")))
+
+
+@pytest.mark.xdist_group("house")
+def test_tests_of_one_group_run_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """Under xdist a group is a suffix of the test's id; a pytest that it does not know loses it, silently."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("needs pytest-xdist's workers: run without -n 0")
+    assert request.node.nodeid.endswith("@house")
