@@ -78,7 +78,7 @@ def online() -> None:
             raise cut_off(error.__context__ or error) from None
         except sa.exc.DBAPIError as error:
             if "database is locked" in str(error.orig):
-                raise targets.cannot_look(where, error) from None
+                raise sqlite.busy_reader(error) or targets.cannot_look(where, error) from None
             if error.connection_invalidated:
                 raise cut_off(error) from None
             raise
@@ -112,19 +112,21 @@ def run(connection: sa.Connection) -> None:
     if doing == "upgrade":
         reopen_unfinished(connection)
     if connection.dialect.name == "sqlite" and doing in ("upgrade", "downgrade"):
-        run_counted(connection)
+        run_checked(connection)
     else:
         context.run_migrations()
 
 
-def run_counted(connection: sa.Connection) -> None:
-    """SQLite: clear what a dead run left, and let no table have fewer rows afterwards."""
+def run_checked(connection: sa.Connection) -> None:
+    """SQLite: clear what a dead run left; before the COMMIT the file is sound and no table has fewer rows."""
+    sqlite.refuse_damaged(connection, "the file is damaged")
     for name in sqlite.sweep(connection):
         log.info("cleared %s, left by a run that died", name)
     before = sqlite.counts(connection)
     context.run_migrations()
     meant = config.attributes.get(GONE, set()) | {"alembic_version"}
     sqlite.refuse_loss(before, sqlite.counts(connection), meant)
+    sqlite.refuse_damaged(connection, "the file would be damaged afterwards")
 
 
 def refuse_unknown() -> None:

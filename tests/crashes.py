@@ -59,10 +59,12 @@ class Killer:
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def run(self, url: str, command: str, revision: str, at: int = 0, when: str = "after") -> dict[str, Any]:
+    def run(
+        self, url: str, command: str, revision: str, at: int = 0, when: str = "after", **more: Any
+    ) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        order = {"url": url, "command": command, "revision": revision, "at": at, "when": when}
+        order = {"url": url, "command": command, "revision": revision, "at": at, "when": when, **more}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())

@@ -1,7 +1,8 @@
 """Run by the crash tests: Alembic commands in forks that die by SIGKILL at a chosen statement.
 
 Reads one JSON line for each: url, command, revision, at (0: does not die), when (before, during, after). Writes how
-many statements were begun, and whether the process was killed. Every statement counts, those that only look too.
+many statements were begun, and whether the process was killed. Every statement counts, those that only look and each
+COMMIT too. `delay`: seconds from the beginning of the statement to a death during it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import chain
 import sqlalchemy as sa
 from alembic import command
+from sqlalchemy.engine.default import DefaultDialect
 
 
 def die(*_: Any) -> None:
@@ -33,12 +35,20 @@ def migrate(order: dict[str, Any], told: int) -> None:
         if seen == order["at"] and order["when"] == "before":
             die()
         if seen == order["at"] and order["when"] == "during":
-            threading.Timer(0.002, die).start()
+            threading.Timer(order.get("delay", 0.002), die).start()
 
     def after(*_: Any) -> None:
         if seen == order["at"]:
             die()
 
+    commit: Any = DefaultDialect.do_commit
+
+    def committing(dialect: Any, session: Any) -> None:
+        before()
+        commit(dialect, session)
+        after()
+
+    DefaultDialect.do_commit = committing  # type: ignore[method-assign]
     sa.event.listen(sa.Engine, "before_cursor_execute", before)
     sa.event.listen(sa.Engine, "after_cursor_execute", after)
     getattr(command, order["command"])(chain.config(order["url"]), order["revision"])

@@ -14,7 +14,7 @@ from chain import Maker
 
 from afdb_helpers import online
 from afdb_helpers.errors import Refused
-from afdb_helpers.online import sqlite
+from afdb_helpers.online import arrival, sqlite
 
 
 @pytest.fixture
@@ -84,23 +84,55 @@ def test_foreign_keys_that_cascade_lose_no_row_in_a_rebuild(make: Maker) -> None
         assert control.execute("SELECT count(*) FROM users WHERE tenant_id IS NOT NULL").fetchone() == (0,)
 
 
-def test_a_revision_that_loses_rows_on_sqlite_is_rolled_back(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("careless", "said"),
+    [
+        ("DELETE FROM audit_logs WHERE id = 1", "audit_logs had 9 rows and would have 8"),
+        ("UPDATE agents SET tenant_id = 'nobody' WHERE id = 'a1'", "other values in tenant_id"),
+        ("UPDATE audit_logs SET details = json(details) WHERE details IS NOT NULL", "other values in details"),
+        (
+            "UPDATE audit_logs SET legacy_id = CASE legacy_id WHEN 'a' THEN 'b' ELSE 'a' END"
+            " WHERE legacy_id IN ('a', 'b')",
+            "audit_logs would have values that changed places between rows",
+        ),
+    ],
+)
+def test_a_revision_that_loses_a_value_on_sqlite_is_rolled_back(
+    careless: str, said: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = make("sqlite", "at_001")
+    chain.execute(url, """UPDATE audit_logs SET metadata = '{"a":  1}'""")
     known = chain.rows(url), chain.catalogue(url)
     real = online.integer_key
 
-    def careless(here: Any, table: str) -> None:
+    def slip(here: Any, table: str) -> None:
         real(here, table)
-        here.op.execute("DELETE FROM audit_logs WHERE id = 1")
-        here.op.execute("UPDATE agents SET tenant_id = 'nobody' WHERE id = 'a1'")
+        here.op.execute(careless)
 
-    monkeypatch.setattr(online, "integer_key", careless)
-    with pytest.raises(CommandError, match="audit_logs had 9 rows and would have 8; 1 rows of agents → tenants"):
+    monkeypatch.setattr(online, "integer_key", slip)
+    with pytest.raises(CommandError, match=said):
         chain.upgrade(url)
     assert (chain.rows(url), chain.catalogue(url)) == known
-    monkeypatch.setattr(sqlite, "refuse_loss", lambda *_: None)  # the control
+    monkeypatch.setattr(arrival, "refuse_other", lambda *_: None)  # the control: without the guard it would be lost
+    monkeypatch.setattr(sqlite, "refuse_loss", lambda *_: None)
     chain.upgrade(url)
-    assert len(chain.rows(url)["audit_logs"]) == 8
+    monkeypatch.undo()
+    lossless = make("sqlite", "at_001")
+    chain.execute(lossless, """UPDATE audit_logs SET metadata = '{"a":  1}'""")
+    chain.upgrade(lossless)
+    assert chain.rows(url) != chain.rows(lossless)
+
+
+@pytest.mark.parametrize("careless", ["DELETE FROM agents", "UPDATE agents SET tenant_id = 'nobody'"])
+def test_a_revision_that_compares_nothing_itself_is_counted(
+    careless: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make("sqlite", "at_001")
+    known = chain.rows(url), chain.catalogue(url)
+    monkeypatch.setattr(arrival, "refuse_other", lambda here, _: here.op.execute(careless))
+    with pytest.raises(CommandError, match=r"agents had 2 rows and would have 0|2 rows of agents → tenants"):
+        chain.upgrade(url)
+    assert (chain.rows(url), chain.catalogue(url)) == known
 
 
 def test_rows_counted_before_and_after_tell_what_was_lost() -> None:

@@ -16,6 +16,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
     steps           tables, columns, defaults, keys, indexes, names
     rekey           a text key that becomes a number, and back
     triggers        a table's own triggers, silent meanwhile
+    contents        SQLite: every value, before and after
     sqlite          what SQLite needs instead: rebuilds, real transactions, proof that no row was lost
 """
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.contents import contents
 from afdb_helpers.online.lettering import prepare_back
 from afdb_helpers.online.loss import refuse_loss
 from afdb_helpers.online.preflight import refuse_unless_possible
@@ -47,6 +49,7 @@ __all__ = [
     "add_columns",
     "adopt_copy",
     "begin",
+    "contents",
     "create_indexes",
     "create_table",
     "drop_columns",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from afdb_helpers.errors import Incomplete
 from afdb_helpers.online.catalogue import look
 from afdb_helpers.online.change import Change, Here
+from afdb_helpers.online.contents import Content, refuse_other
 from afdb_helpers.online.differences import deviating, lacking
 
 
@@ -15,8 +18,9 @@ def missing(connection: sa.Connection, change: Change) -> list[str]:
     return lacking(look(connection, change.tables.tables), change.tables, connection.dialect)
 
 
-def finish(here: Here, declared: sa.MetaData) -> None:
-    """Look again, and do not believe the steps: raise `Incomplete` unless everything stands as declared."""
+def finish(here: Here, declared: sa.MetaData, *, keeping: Mapping[str, Content]) -> None:
+    """Look again, and do not believe the steps: raise `Incomplete` unless everything stands as declared, and `Refused`
+    unless the tables hold what they held (`keeping`, from `contents`)."""
     if here.connection is None:
         return
     wrong = deviating(look(here.connection, declared.tables), declared, here.connection.dialect)
@@ -26,3 +30,4 @@ def finish(here: Here, declared: sa.MetaData) -> None:
             why="; ".join(wrong),
             do="report this as a bug with the output of `afdb run discovery`",
         )
+    refuse_other(here, keeping)

@@ -1,5 +1,8 @@
 """SQLite: transactions that hold DDL too, the rebuild of a table, and the proof that no row was lost.
 
+A command is one transaction on the file itself, begun with the write lock and checked before its COMMIT: no copy is
+renamed into place, since whoever has the file open would go on writing to the old one, and lose it.
+
 A rebuild makes the table anew under another name, copies the rows, drops the old one and takes its name. Its indexes
 and triggers are made again from their own text. References to it from other tables and from views stay as they are.
 """
@@ -12,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import Refused, Unavailable
 from afdb_helpers.online.catalogue import Column, ForeignKey, Live
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
@@ -36,6 +39,17 @@ def transactional(engine: sa.Engine, begin: Callable[[], str]) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin())
+
+
+def busy_reader(error: sa.exc.DBAPIError) -> Unavailable | None:
+    """What it means that the COMMIT, which no SQL text belongs to, found the file locked; None for other errors."""
+    if error.statement is not None or "database is locked" not in str(error.orig):
+        return None
+    return Unavailable(
+        "the revision was rolled back at its COMMIT; the file is as it was",
+        why="another process was reading the file all through the 5 s that a COMMIT waits for readers",
+        do="end its transaction, or switch the file to WAL, where readers are not waited for; then run again",
+    )
 
 
 def rebuild(here: Here, live: Live, rows: Any = None) -> None:
@@ -66,6 +80,20 @@ def sweep(connection: sa.Connection) -> list[str]:
         else:
             connection.execute(Statement("ALTER TABLE {} RENAME TO {}", name, table))
     return swept
+
+
+def refuse_damaged(connection: sa.Connection, what: str) -> None:
+    """Refuse where SQLite finds the file damaged, pages written in this transaction included."""
+    try:
+        found = list(connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars())
+    except sa.exc.DatabaseError as error:
+        found = [str(error.orig)]
+    if found != ["ok"]:
+        raise Refused(
+            f"{what}; nothing was changed",
+            why="; ".join(said.replace("\n", " ") for said in found),
+            do="restore the file from a backup, or save what can be read with sqlite3's .recover, then run again",
+        )
 
 
 def counts(connection: sa.Connection) -> tuple[Counts, Counts]:

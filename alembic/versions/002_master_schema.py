@@ -223,6 +223,7 @@ def upgrade() -> None:
     """Look, refuse what cannot end well, then do what is left to do; the slow part first, while it is the only lock."""
     here = online.begin(op, change, leftovers=tuple(copies))
     online.refuse_unless_possible(here, copies=copies)
+    before = online.contents(here)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
     online.prepare(here)
     online.rename_columns(here, change.table("audit_logs"), change.renamed("audit_logs"))
@@ -234,13 +235,14 @@ def upgrade() -> None:
         online.settle_columns(here, each)
         online.create_indexes(here, each)
         online.standard_names(here, each)
-    online.finish(here, tables)
+    online.finish(here, tables, keeping=before)
 
 
 def downgrade() -> None:
     """Back to 001. Refused with counts where 001 cannot hold what is there, unless -x allow_data_loss names it."""
     here, before = online.begin(op, change, down=True), change.before()
     online.refuse_loss(here, locked=not here.postgresql)
+    held = online.contents(here, down=True)
     online.prepare_back(here)
     for each in reversed(change.created()):
         online.drop_table(here, each.name)
@@ -250,4 +252,4 @@ def downgrade() -> None:
         online.drop_columns(here, each.name, change.dropped(each.name))
         online.rename_columns(here, each, {new: old for old, new in change.renamed(each.name).items()})
         online.standard_names(here, each)
-    online.finish(here, before)
+    online.finish(here, before, keeping=held)
