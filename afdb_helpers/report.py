@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -93,6 +94,18 @@ class Report:
             out.append(f"<p>next: <code>{html.escape(show(self.remedy))}</code></p>")
         out.extend(part._repr_html_() for part in self.parts)
         return "\n".join(out)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Picture(Report):
+    """A report that a browser shows as an image; the rows are what is drawn, for the terminal and for the blind."""
+
+    png: bytes
+
+    def _repr_html_(self) -> str:
+        image = base64.b64encode(self.png).decode("ascii")
+        alt = html.escape(self.headline, quote=True)
+        return f'<img src="data:image/png;base64,{image}" alt="{alt}" style="max-width:100%;height:auto">'
 
 
 def columns(rows: Iterable[Row]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from afdb_helpers import backup, catalog, rehearsal, targets
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.rehearsal import Hold, Rehearsal, prediction, timeline, watch
+from afdb_helpers.report import Picture, Report
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
@@ -40,7 +43,7 @@ def upgrade():
 {body}
 
 def downgrade():
-    pass
+{down}
 """
 RENAME = 'mapping = {"users": {"renamed": {"name": "full_name"}}}'
 
@@ -51,15 +54,15 @@ Chain = Callable[..., Project]
 def chain(tmp_path: Path) -> Chain:
     """Writes a project of two revisions; the second one's body is given."""
 
-    def write(body: str, mapping: str = "", env: str = ENV) -> Project:
+    def write(body: str, mapping: str = "", env: str = ENV, down: str = "pass") -> Project:
         versions = tmp_path / "project" / "versions"
         versions.mkdir(parents=True)
         (versions.parent / "env.py").write_text(env)
         ini = tmp_path / "alembic.ini"
         ini.write_text(f"[alembic]\nscript_location = {versions.parent}\n")
         (versions / "one.py").write_text('revision, down_revision = "one", None\n')
-        lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
-        (versions / "two.py").write_text(REVISION.format(mapping=mapping, body=lines))
+        lines, back = (textwrap.indent(code.strip(), "    ") for code in (body, down))
+        (versions / "two.py").write_text(REVISION.format(mapping=mapping, body=lines, down=back))
         return Project(ini)
 
     return write
@@ -134,11 +137,136 @@ op.execute("SELECT pg_sleep(0.2)")
     assert 0.2 <= renamed["seconds"] <= result.seconds
     assert "orders" not in {row["relation"] for row in result.locks.rows}
     assert "users" in result.locks.headline
+    assert "way back: the project has none" in result.headline
     assert stands(target) == before
     assert backup.find(found.id, store=found.path.parent).seal == sealed
     plain = result.as_dict()
     assert plain["backup"] == found.id
     assert len(plain["statements"]) == len(result.statements)
+
+
+MEASURED = """
+op.execute("ALTER TABLE users ALTER COLUMN id TYPE bigint")
+op.execute("SET LOCAL work_mem = '64kB'")
+op.execute("CREATE TABLE sorted AS SELECT i, md5(i::text) FROM generate_series(1, 20000) i ORDER BY 2")
+op.execute("UPDATE users SET price = price")
+with op.get_context().autocommit_block():
+    op.execute("DO $$ BEGIN LOCK TABLE users IN SHARE MODE; PERFORM pg_sleep(0.2); END $$")
+    op.execute("VACUUM FULL users")
+import psycopg2
+other = psycopg2.connect(op.get_bind().engine.url.render_as_string(False).replace("+psycopg2", ""))
+other.cursor().execute("LOCK TABLE users IN EXCLUSIVE MODE; SELECT pg_sleep(0.2)")
+other.rollback()
+other.close()
+"""
+
+
+def taken(result: Rehearsal) -> dict[str, set[str]]:
+    """Lock → the beginnings of the statements during which it was first seen."""
+    sql = {statement["n"]: statement["sql"][:11] for statement in result.statements}
+    found: dict[str, set[str]] = {}
+    for hold in result.holds:
+        found.setdefault(hold.lock, set()).add(sql.get(hold.statement, ""))
+        assert 0 <= hold.begin <= hold.end <= result.seconds + 0.01
+    return found
+
+
+def test_rewrites_wal_temporary_bytes_and_the_locks_of_other_connections_are_measured(
+    found: Backup, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = chain(MEASURED, down='op.execute("ALTER TABLE users ALTER COLUMN id TYPE int; DROP TABLE sorted")')
+    result = rehearsal.rehearse(found, project)
+    assert result.ok, result
+    at = {statement["sql"][:11]: statement for statement in result.statements}
+    rewritten = [at[sql]["rewrites"] for sql in ("ALTER TABLE", "VACUUM FULL", "UPDATE user")]
+    assert rewritten == [["users"], ["users"], []]
+    assert at["UPDATE user"]["wal"] > 1000 * 40
+    assert at["CREATE TABL"]["temporary"] > 100_000
+    assert at["UPDATE user"]["temporary"] == 0
+    assert result.disk["peak"] > result.disk["before"]
+    assert result.disk["needed"] >= result.disk["wal"] > at["UPDATE user"]["wal"]
+    assert result.sizes["users"] > 0
+    seen = taken(result)
+    assert "ALTER TABLE" in seen["AccessExclusiveLock"]
+    assert "DO $$ BEGIN" in seen["ShareLock"]  # outside a transaction
+    assert seen["ExclusiveLock"]  # of a session that nobody told us of
+    assert "way back: no trace" in result.headline
+    monkeypatch.setattr(watch, "SAMPLE", 3600.0)  # the control: looking between events is what sees these two
+    blind = rehearsal.rehearse(found, project, downgrade="left out")
+    unseen = taken(blind)
+    assert "ALTER TABLE" in unseen["AccessExclusiveLock"]
+    assert "DO $$ BEGIN" not in unseen["ShareLock"]
+    assert "ExclusiveLock" not in unseen
+
+
+def test_a_way_back_that_leaves_a_trace_is_said_and_fails_only_where_it_is_required(
+    found: Backup, chain: Chain
+) -> None:
+    project = chain(
+        'op.execute("UPDATE users SET name = upper(name) WHERE false; CREATE INDEX ix ON users (name)")',
+        down='op.execute("DROP INDEX ix; ALTER TABLE users ADD COLUMN left_over int")',
+    )
+    tried = rehearsal.rehearse(found, project)
+    assert tried.ok
+    assert "way back: leaves a trace (the schema)" in tried.headline
+    required = rehearsal.rehearse(found, project, downgrade="required")
+    assert not required.ok
+    with pytest.raises(Refused, match="leaves a trace"):
+        required.raise_unless_ok()
+
+
+def test_a_value_that_the_way_back_does_not_bring_back_is_a_trace(found: Backup, chain: Chain) -> None:
+    project = chain(
+        'op.execute("CREATE TABLE kept AS SELECT * FROM users")',
+        down='op.execute("DROP TABLE kept; UPDATE users SET name = NULL WHERE id = 7")',
+    )
+    assert "way back: leaves a trace (users: name)" in rehearsal.rehearse(found, project).headline
+
+
+def test_a_way_back_that_is_refused_is_said(found: Backup, chain: Chain) -> None:
+    project = chain('op.execute("CREATE TABLE kept (i int)")', down='raise NotImplementedError("there is none")')
+    result = rehearsal.rehearse(found, project)
+    assert result.ok
+    assert "way back: refused or impossible: NotImplementedError: there is none" in result.headline
+
+
+def rehearsed(**facts: Any) -> Rehearsal:
+    """A rehearsal of 3 s: a scan of `big` from 1.0 to 2.0 within a lock on it from 0.5 to 2.5."""
+    scan = {"n": 2, "sql": "ALTER TABLE big ALTER x SET NOT NULL", "begin": 1.0, "seconds": 1.0, "locks": []}
+    holds = (
+        Hold("big", "AccessExclusiveLock", 1, 0.5, 2.5),
+        Hold("small", "ShareLock", 1, 0.5, 1.0),
+        Hold("small", "ShareUpdateExclusiveLock", 1, 0.0, 2.9),
+    )
+    given = {"holds": holds, "statements": (scan,), "sizes": {"big": 100, "small": 100}, **facts}
+    empty = Report(headline="")
+    return Rehearsal(headline="", backup="b", schema="s", revision="two", before=("one",), after=("two",), seconds=3.0,
+                     disk={}, locks=empty, way_back=empty, **given)  # fmt: skip
+
+
+def test_the_forecast_stretches_each_statement_by_the_size_of_its_tables() -> None:
+    found = prediction.make(rehearsed(), {"big": 1000, "small": 100})
+    said = {(row["relation"], row["blocks"]): (row["measured s"], row["predicted s"]) for row in found.rows}
+    assert said["big", "reads and writes"] == (2.0, 11.0)  # a second of scanning becomes ten
+    assert said["small", "writes"] == (0.5, 0.5)  # it was over by then
+    assert "12.0 s in all" in found.headline
+    assert "reads and writes of big wait 11.00 s at most; writes of small wait 0.50 s at most" in found.headline
+    assert isinstance(found, Picture)
+    assert found.png.startswith(b"\x89PNG")
+    same = prediction.make(rehearsed(), {"big": 100, "small": 100})
+    assert "3.0 s in all" in same.headline
+
+
+def test_a_forecast_without_a_lock_is_no_picture() -> None:
+    found = prediction.make(rehearsed(holds=()), {"big": 100, "small": 100})
+    assert not isinstance(found, Picture)
+    assert "no table blocked" in found.headline
+
+
+def test_what_locks_block_is_told_apart_without_colour_too() -> None:
+    colours, heights = zip(*timeline.LOOKS.values(), strict=True)
+    assert set(timeline.LOOKS) == set(rehearsal.BLOCKS.values())
+    assert len(set(colours)) == len(set(heights)) == 3
 
 
 def test_the_plan_holds_the_rehearsed_sql_and_fits_only_the_database_that_was_backed_up(

@@ -510,3 +510,21 @@ def test_a_statement_that_may_change_something_is_known(sql: str, changes: bool)
 
 def test_a_statement_is_kept_as_it_reads() -> None:
     assert revisions.tidy("\nCREATE TABLE t ( \n\tid int\n)\n\n") == "CREATE TABLE t (\n\tid int\n)"
+
+
+def test_stepwise_the_child_waits_at_every_event_and_puts_a_question_after_each_statement(
+    project: Project, database: str
+) -> None:
+    request = {"stepwise": True, "ask": "SELECT count(*), current_setting('application_name') FROM pg_stat_activity"}
+    outcome = _upgrade(project, database, request=request)
+    seen = [event for event in outcome.events if event["event"] in ("statement", "done", "commit", "rollback")]
+    assert seen
+    assert all(event["confirm"] for event in seen)
+    answers = [event["answer"] for event in seen if event["event"] == "done"]
+    assert all(rows[0][0] >= 1 for rows in answers)
+
+
+def test_the_control_what_does_not_change_anything_is_not_waited_for_otherwise(project: Project, database: str) -> None:
+    events = _upgrade(project, database).events
+    assert [e for e in events if e["event"] == "done"]
+    assert not [e for e in events if e["event"] == "done" and (e.get("confirm") or "answer" in e)]

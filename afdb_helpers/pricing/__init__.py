@@ -17,7 +17,7 @@ from __future__ import annotations
 from afdb_helpers.pricing.advice import recommend, turning_point
 from afdb_helpers.pricing.bills import Bill, bill, bills
 from afdb_helpers.pricing.charges import Charge
-from afdb_helpers.pricing.comparison import Picture, compare, itemised, picture
+from afdb_helpers.pricing.comparison import compare, itemised, picture
 from afdb_helpers.pricing.offers import Catalogue, Meter, Offer, load
 from afdb_helpers.pricing.worked import check_bills
 from afdb_helpers.pricing.workload import Project, Workload, workload
@@ -28,7 +28,6 @@ __all__ = [
     "Charge",
     "Meter",
     "Offer",
-    "Picture",
     "Project",
     "Workload",
     "bill",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,23 +11,11 @@ from afdb_helpers.pricing.bills import Bill, bill, bills
 from afdb_helpers.pricing.offers import Catalogue, Offer
 from afdb_helpers.pricing.quantities import GROUPS
 from afdb_helpers.pricing.workload import Workload
-from afdb_helpers.report import Report
+from afdb_helpers.report import Picture, Report
 
 _YEAR = dt.timedelta(days=365)
 # Okabe and Ito's palette: told apart with every kind of colour vision. The last group, labour, is grey.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Picture(Report):
-    """A report that a browser shows as an image; the rows are what is drawn, for the terminal and for the blind."""
-
-    png: bytes
-
-    def _repr_html_(self) -> str:
-        image = base64.b64encode(self.png).decode("ascii")
-        alt = html.escape(self.headline, quote=True)
-        return f'<img src="data:image/png;base64,{image}" alt="{alt}" style="max-width:100%;height:auto">'
 
 
 def compare(workload: Workload, *, catalogue: Catalogue | None = None, on: dt.date | None = None) -> Report:

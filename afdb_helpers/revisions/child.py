@@ -44,13 +44,18 @@ class Channel:
 
 
 class Observer:
-    """Reports every statement, commit and rollback on any engine of this process."""
+    """Reports every statement, commit and rollback on any engine of this process.
 
-    def __init__(self, channel: Channel, *, locks: bool) -> None:
+    `ask` is a question put to the server after each statement, on its connection; `stepwise`, each of them waits until
+    the parent has looked.
+    """
+
+    def __init__(self, channel: Channel, *, locks: bool, ask: str = "", stepwise: bool = False) -> None:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
         self.channel, self.locks, self.number = channel, locks, 0
+        self.ask, self.report = ask, channel.confirm if stepwise else channel.emit
         self.held: set[tuple[str, str]] = set()
         event.listen(Engine, "before_cursor_execute", self.before)
         event.listen(Engine, "after_cursor_execute", self.after)
@@ -62,13 +67,14 @@ class Observer:
         chosen = connection.get_execution_options().get("isolation_level")
         alone = (chosen or getattr(connection.dialect, "_on_connect_isolation_level", None)) == "AUTOCOMMIT"
         context._afdb_started = time.monotonic()
-        send = self.channel.confirm if alone else self.channel.emit
+        send = self.channel.confirm if alone else self.report
         send("statement", n=self.number, sql=sql, alone=alone)
 
     def after(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         seconds = time.monotonic() - context._afdb_started
         rows = cursor.rowcount if isinstance(cursor.rowcount, int) and cursor.rowcount >= 0 else None
-        self.channel.emit("done", n=self.number, seconds=round(seconds, 6), rows=rows, locks=self.taken(connection))
+        facts = {"seconds": round(seconds, 6), "rows": rows, "locks": self.taken(connection)}
+        self.report("done", n=self.number, **facts, **self.answered(connection))
 
     def taken(self, connection: Any) -> list[list[str]]:
         """The table locks that this transaction holds now and did not hold before: [relation, mode]."""
@@ -82,9 +88,19 @@ class Observer:
         self.held |= now
         return [list(lock) for lock in fresh]
 
+    def answered(self, connection: Any) -> dict[str, Any]:
+        """What the question brought, as `answer`: a list a row."""
+        if not self.ask or connection.dialect.name != "postgresql":
+            return {}
+        cursor = connection.connection.cursor()
+        cursor.execute(self.ask)
+        rows = [list(row) for row in cursor.fetchall()]
+        cursor.close()
+        return {"answer": rows}
+
     def ended(self, how: str) -> None:
         self.held.clear()
-        (self.channel.confirm if how == "commit" else self.channel.emit)(how, after=self.number)
+        (self.channel.confirm if how == "commit" else self.report)(how, after=self.number)
 
 
 def leave_with_parent() -> None:
@@ -149,7 +165,8 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
     if request["command"] == "describe":
         return describe(config, channel)
     if request.get("observe"):
-        Observer(channel, locks=bool(request.get("locks")))
+        ask, stepwise = request.get("ask") or "", bool(request.get("stepwise"))
+        Observer(channel, locks=bool(request.get("locks")), ask=ask, stepwise=stepwise)
     getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
     return None
 

@@ -1,0 +1,163 @@
+"""The migration done on a restored backup: what it executes, how long, which locks, and whether every value survives.
+
+Changes a private copy and nothing else: nothing is committed anywhere unless a session stands on the copy's server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from afdb_helpers import backup as backups
+from afdb_helpers import catalog, fingerprint, migration_plan, revisions
+from afdb_helpers.backup import Backup, Copy
+from afdb_helpers.errors import Refused
+from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.migration_plan import MigrationPlan
+from afdb_helpers.rehearsal import result, watch, way_back
+from afdb_helpers.rehearsal.prediction import forecast
+from afdb_helpers.rehearsal.result import BLOCKS, Rehearsal
+from afdb_helpers.rehearsal.watch import Hold, Watch
+from afdb_helpers.rehearsal.way_back import WayBack
+from afdb_helpers.report import Report
+from afdb_helpers.revisions import Graph, Outcome, Project, Session
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["BLOCKS", "Hold", "Rehearsal", "WayBack", "choose", "forecast", "plan", "rehearse", "verdict"]
+
+Note = Callable[..., object]
+
+
+def choose(reference: str, connection: Connection) -> Backup:
+    """The backup to rehearse on, by its id or `latest`: proven, and of the database behind `connection` as it is now.
+
+    Only looks. Raises `Refused` where there is none.
+    """
+    found = backups.find(reference, identity=catalog.identity(connection))
+    _insist_on_proof(found)
+    stands = list(catalog.heads(connection)), catalog.snapshot(connection).digest
+    if stands != (found.manifest["revision"], found.manifest["catalogue"]):
+        raise _moved_on(found.id)
+    return found
+
+
+def rehearse(
+    backup: Backup,
+    project: Project,
+    *,
+    revision: str = "head",
+    downgrade: WayBack = "tried",
+    note: Note = lambda event, **facts: None,
+    jobs: int = 2,
+) -> Rehearsal:
+    """Restore the backup into a private server, upgrade there by the project's own chain, look at the result, go back.
+
+    A migration that fails, loses a value or does not arrive is a Rehearsal that is not ok; so is one without a clean
+    way back where that is `required`. Raises `Refused` when the backup is not proven or an env.py goes to another
+    database than the one it is given.
+    """
+    _insist_on_proof(backup)
+    graph = project.graph()
+    wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
+    with backups.open_copy(backup, jobs=jobs) as copy:
+        note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
+        note("rehearsal.begin", revision=wanted, server=copy.version)
+        made = _rehearsed(copy, backup, project, graph, wanted, downgrade)
+    note("rehearsal.end", ok=made.ok, seconds=made.seconds)
+    return made
+
+
+def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> MigrationPlan:
+    """The migration plan with the rehearsed SQL, for the database behind `connection`. Only looks.
+
+    Raises `Refused` when the rehearsal did not go well, or the database is not as it was in the backup: its SQL would
+    then be that of another migration.
+    """
+    sql = rehearsed.raise_unless_ok().sql
+    made = migration_plan.make(connection, project.graph(), rehearsed.revision, sql=sql)
+    if (made.content["from"], made.content["schema"]) != (list(rehearsed.before), rehearsed.schema):
+        raise _moved_on(rehearsed.backup)
+    return made
+
+
+def verdict(rehearsed: Rehearsal, planned: MigrationPlan) -> Report:
+    """What a rehearsal ends with: how it went, and the digest that an approval is to name."""
+    return Report(headline=f"{rehearsed.headline}; digest {planned.digest}", ok=rehearsed.ok)
+
+
+def _moved_on(backup: str) -> Refused:
+    return Refused(
+        f"the database is not as it was in backup {backup}",
+        why="its revision or its schema changed since, so a rehearsal on it is one of another migration",
+        do="afdb run backup --target NAME, then rehearse again",
+    )
+
+
+def _insist_on_proof(backup: Backup) -> None:
+    if backup.state != "proven":
+        raise Refused(
+            f"backup {backup.id} is not proven",
+            why=f"it is {backup.state}; a rehearsal on it would say nothing of the target",
+            do="afdb run backup --target NAME: it makes one and proves it",
+        )
+
+
+def _rehearsed(copy: Copy, backup: Backup, project: Project, graph: Graph, wanted: str, back: WayBack) -> Rehearsal:
+    with copy.connect() as connection:
+        before = catalog.heads(connection)
+        sizes = {row["table"]: row["bytes"] or 0 for row in catalog.sizes(connection).rows}
+    steps = graph.between(before, wanted)
+    with watch.watching(copy) as seen:
+        outcome = _upgrade(copy, project, wanted, seen) if steps else Outcome([], "")
+        seconds, disk = round(seen.seconds(), 3) if steps else 0.0, seen.disk()
+        after, data = _result(copy, backup, dataclasses.replace(graph, revisions=steps))
+        done = result.statements(outcome, seen)
+        wrong = result.wrong(outcome, done, after, wanted)
+        back_again = _way_back(copy, backup, project, before, seen, back, tried=bool(done) and not wrong)
+    locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok
+    said = wrong or result.said(before, after, seconds, done, data, back_again)
+    return Rehearsal(
+        headline=f"rehearsal on {backup.id}: {said}",
+        ok=ok,
+        rows=tuple(result.row(statement) for statement in done if statement["changes"]),
+        remedy="mend the revision, then rehearse again" if wrong else data.remedy or back_again.remedy,
+        parts=(locks, data, result.disk(disk), back_again) if done else (),
+        backup=backup.id,
+        schema=backup.manifest["catalogue"],
+        revision=wanted,
+        before=before,
+        after=after,
+        seconds=seconds,
+        statements=done,
+        holds=tuple(sorted((h for h in seen.holds if h.lock in BLOCKS), key=lambda hold: hold.begin)),
+        disk=disk,
+        sizes=sizes,
+        locks=locks,
+        way_back=back_again,
+    )
+
+
+def _upgrade(copy: Copy, project: Project, wanted: str, seen: Watch) -> Outcome:
+    request = {"command": "upgrade", "arguments": [wanted], "url": copy.url, **seen.request()}
+    session = Session(application_name="afdb rehearsal")
+    with seen.sampling():
+        return revisions.run(project.ini, request, python=project.python, session=session, on_event=seen)
+
+
+def _result(copy: Copy, backup: Backup, applied: Graph) -> tuple[tuple[str, ...], Report]:
+    """What stands there now, on a fresh connection: an upgrade that returns normally may have committed nothing."""
+    with copy.connect() as connection:
+        taken = Fingerprint.from_dict(backup.manifest["fingerprint"])
+        return catalog.heads(connection), fingerprint.compare(taken, connection, mapping=applied.mapping())
+
+
+def _way_back(
+    copy: Copy, backup: Backup, project: Project, before: tuple[str, ...], seen: Watch, back: WayBack, *, tried: bool
+) -> Report:
+    required = back == "required"
+    if back == "left out" or not tried:
+        return way_back.none("not tried")
+    return way_back.tried(copy, backup, project, before, seen.guard, required=required)

@@ -1,0 +1,149 @@
+"""What came of a rehearsal, and how it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from afdb_helpers import catalog, revisions
+from afdb_helpers.rehearsal.watch import Hold, Watch
+from afdb_helpers.report import Report, count
+from afdb_helpers.revisions import Outcome
+
+BLOCKS = {
+    "AccessExclusiveLock": "reads and writes",
+    "ExclusiveLock": "writes",
+    "ShareRowExclusiveLock": "writes",
+    "ShareLock": "writes",
+    "ShareUpdateExclusiveLock": "schema changes and vacuum",
+}  # the strongest first; weaker ones stand in no application's way
+SHOWN = 90  # characters of a statement in a table
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Rehearsal(Report):
+    """What came of it. Rows: the statements that change something. `statements` has those that only look as well.
+
+    A statement: n, sql, seconds (None where it failed), begin (the migration's clock), rows, locks newly taken, tables
+    rewritten, bytes of WAL and of temporary files, alone (outside a transaction), changes. `holds`: every lock that
+    somebody may wait for, on relations that were there before. `disk`, `sizes`: bytes; `sizes` per table, before.
+    """
+
+    backup: str
+    schema: str
+    revision: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    seconds: float
+    statements: tuple[Statement, ...]
+    holds: tuple[Hold, ...]
+    disk: Mapping[str, int]
+    sizes: Mapping[str, int]
+    locks: Report
+    way_back: Report
+
+    @property
+    def sql(self) -> list[str]:
+        """The statements that change something, each once, in order: what a migration plan is made of.
+
+        How often one is repeated, for so many rows at a time, depends on the machine.
+        """
+        return list(dict.fromkeys(statement["sql"] for statement in self.statements if statement["changes"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        names = ("backup", "schema", "revision", "before", "after", "seconds", "statements", "disk", "sizes")
+        holds = [asdict(hold) for hold in self.holds]
+        return {**super().as_dict(), **{name: getattr(self, name) for name in names}, "holds": holds}
+
+
+def statements(outcome: Outcome, watch: Watch) -> tuple[Statement, ...]:
+    """Each statement that was sent, with what the watch saw of it."""
+    return tuple(_statement(seen, watch.facts.get(seen["n"], {})) for seen in outcome.statements)
+
+
+def _statement(seen: Mapping[str, Any], facts: Mapping[str, Any]) -> Statement:
+    """A SELECT changes something too where a function in it took a lock that reading does not take."""
+    own = seen.get("locks") or []
+    known = {(relation.replace('"', ""), mode) for relation, mode in own}
+    locks = [*own, *(lock for lock in facts.get("locks", ()) if tuple(lock) not in known)]
+    changes = revisions.changes(seen["sql"]) or any(mode != "AccessShareLock" for _, mode in locks)
+    return {"n": seen["n"], "sql": seen["sql"], "seconds": seen.get("seconds"), "begin": round(facts["begin"], 6),
+            "rows": seen.get("rows"), "locks": locks, "rewrites": facts.get("rewrites", []), "wal": facts.get("wal"),
+            "temporary": facts.get("temporary"), "alone": seen["alone"], "changes": changes}  # fmt: skip
+
+
+def locks(holds: Iterable[Hold]) -> Report:
+    """For each relation that was there before, the longest hold of each lock that something waits for."""
+    longest: dict[tuple[str, str], Hold] = {}
+    for hold in holds:
+        known = longest.get((hold.relation, hold.lock))
+        if hold.lock in BLOCKS and (known is None or hold.end - hold.begin > known.end - known.begin):
+            longest[hold.relation, hold.lock] = hold
+    rows: list[dict[str, Any]] = [
+        {"relation": hold.relation, "lock": hold.lock, "blocks": BLOCKS[hold.lock],
+         "seconds": round(hold.end - hold.begin, 3), "from": hold.statement}
+        for hold in longest.values()
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (list(BLOCKS).index(row["lock"]), -row["seconds"]))
+    worst = max((row for row in rows if "writes" in row["blocks"]), key=lambda row: row["seconds"], default=None)
+    said = "none that an application waits for"
+    if worst:
+        said = f"the longest blocks {worst['blocks']} of {worst['relation']} for {worst['seconds']:.3f} s"
+    return Report(headline=f"locks: {said}", rows=tuple(rows))
+
+
+def disk(found: Mapping[str, int]) -> Report:
+    """The disk that it took, as one row."""
+    if not found:
+        return Report(headline="disk: not measured")
+    row = {name: catalog.human(size) for name, size in found.items()}
+    return Report(headline=f"disk: {row['needed']} needed beside the database's {row['before']}", rows=(row,))
+
+
+def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...], wanted: str) -> str:
+    """Why the migration did not go well, or nothing. A database's message is cut where it may go on to quote values."""
+    if outcome.error:
+        said = f"{outcome.error['kind']}: {outcome.error['message'].strip().splitlines()[0]}"
+        open_ = [statement for statement in done if statement["seconds"] is None]
+        where = f"at statement {open_[-1]['n']}, {short(open_[-1]['sql'])!r}: " if open_ else ""
+        return f"failed {where}{said}"
+    if wanted not in after:
+        return f"ended without an error, and the copy is at {', '.join(after) or 'no revision'}, not at {wanted}"
+    return ""
+
+
+def said(
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    seconds: float,
+    done: tuple[Statement, ...],
+    data: Report,
+    back: Report,
+) -> str:
+    start, end = (", ".join(heads) or "nothing stamped" for heads in (before, after))
+    if not done:
+        return f"at {end} already, nothing to do"
+    changing = count(sum(statement["changes"] for statement in done), "statement")
+    return f"{start} → {end} in {seconds:.1f} s, {changing}; {data.headline}; {back.headline}"
+
+
+def row(statement: Statement) -> dict[str, Any]:
+    taken = (f"{relation} {mode.removesuffix('Lock')}" for relation, mode in statement["locks"])
+    return {
+        "n": statement["n"],
+        "statement": short(statement["sql"]),
+        "seconds": statement["seconds"],
+        "rows": statement["rows"],
+        "locks": ", ".join(taken),
+        "rewrites": ", ".join(statement["rewrites"]),
+        "WAL": statement["wal"],
+        "temporary": statement["temporary"],
+    }
+
+
+def short(sql: str) -> str:
+    line = " ".join(sql.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
