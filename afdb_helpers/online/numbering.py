@@ -5,8 +5,9 @@ The numbers grow in a column of a name of their own. In this order, each step lo
     column      nobody knows of it                              ACCESS EXCLUSIVE, milliseconds
     sequence    starts above every number that rows will get, with a margin
     trigger     from here on new rows are numbered              SHARE ROW EXCLUSIVE, milliseconds
-    map         row → number for all rows without one, in one statement: it is there and complete, or not there
-    batches     the numbers are written; what is NULL is left to do
+    map         row → number for all rows without one, in the order in which the rows lie, in one statement: it is there
+                and complete, or not there
+    batches     the numbers are written, page by page; what is NULL is left to do
     sweep       rows that were moved by an UPDATE meanwhile are found by their key
     index, check    unique, and not NULL                        SHARE UPDATE EXCLUSIVE
 
@@ -26,15 +27,20 @@ from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.batches import in_batches, over_pages
 from afdb_helpers.online.catalogue import Live, ask, kind
 from afdb_helpers.online.change import Here
-from afdb_helpers.online.statements import Setting, Statement
+from afdb_helpers.online.statements import Statement
 
 log = logging.getLogger("alembic.runtime.migration")
 MARGIN = 10_000  # numbers for rows written between the count and the trigger
 
 _BODY = "BEGIN IF NEW.{column} IS NULL THEN NEW.{column} := nextval('{sequence}'); END IF; RETURN NEW; END"
+_SPAN = (
+    "SELECT min(m.place) AS first, max(m.place) AS last FROM {} AS m"
+    " WHERE m.ctid >= CAST(:low AS tid) AND m.ctid < CAST(:high AS tid)"
+)
 _BATCH = (
     "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE m.ctid >= CAST(:low AS tid) AND m.ctid < CAST(:high AS tid)"
-    " AND a.ctid = m.place AND a.{} = m.old AND a.{} IS NULL"
+    " AND a.ctid >= CAST(:first AS tid) AND a.ctid <= CAST(:last AS tid) AND a.ctid = m.place"
+    " AND abs(hashint4(m.number) % :parts) = :part AND a.{} = m.old AND a.{} IS NULL"
 )
 _SWEEP = "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE a.{} = m.old AND a.{} IS NULL"
 _REST = "UPDATE {} SET {} = nextval(CAST(:sequence AS regclass)) WHERE {} IS NULL"
@@ -137,12 +143,11 @@ def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -
     assert connection is not None
     pages = connection.execute(sa.text(_PAGES), {"name": names.map}).scalar_one()
     batch = _text(here, _BATCH, table, names.column, names.map, old, names.column)
+    span = _text(here, _SPAN, names.map)
     sweep = _text(here, _SWEEP, table, names.column, names.map, old, names.column)
     rest = _text(here, _REST, table, names.column, names.column)
     with in_batches(here, table) as run:
-        over_pages(connection, run, pages, batch)
-        for name in ("enable_hashjoin", "enable_mergejoin"):
-            connection.execute(Setting(name, "on"))
+        over_pages(connection, run, pages, span, batch)
         run(lambda c: c.execute(sweep).rowcount)
         run(lambda c: c.execute(rest, {"sequence": sequence}).rowcount)
     wrong = connection.execute(_text(here, _WRONG, table, names.map, old, names.column)).scalar_one()

@@ -136,15 +136,16 @@ def stamped(old: ColumnElement[str], dialect: str) -> ColumnElement[int | None]:
 def mapped(
     own: TableClause, key: Mapping[str, str], old: str, where: ColumnElement[bool], *, stamped: bool
 ) -> sa.Select[Any]:
-    """`place`, `old` and `number` of the rows; PostgreSQL. Where no key is stamped, that is their rank."""
+    """`place`, `old` and `number` of the rows as they lie; PostgreSQL. Where no key is stamped, that is their rank."""
     if not stamped:
         order = [own.c[key["order_by"]].nulls_last(), sa.collate(own.c[old], "C")]
         rank = sa.cast(sa.func.row_number().over(order_by=order), sa.Integer)
-        return sa.select(own.c.ctid.label("place"), own.c[old].label("old"), rank.label("number")).where(where)
+        ranked = sa.select(own.c.ctid.label("place"), own.c[old].label("old"), rank.label("number")).where(where)
+        return sa.select(ranked.subquery("ranked")).order_by("place")
     rows = sa.select(own.c.ctid.label("place"), own.c[key["order_by"]].label("at"), own.c[old].label("old"))
     found = numbers(rows.where(where).cte("rows_now"), "postgresql")
     both = own.join(found, own.c.ctid == found.c.place)
-    return sa.select(found.c.place, own.c[old].label("old"), found.c.number).select_from(both)
+    return sa.select(found.c.place, own.c[old].label("old"), found.c.number).select_from(both).order_by(found.c.place)
 
 
 def rows_of(own: TableClause, key: dict[str, str], old: ColumnElement[str] | None = None) -> FromClause:
