@@ -15,6 +15,7 @@ What a module can change decides where it stands; imports point down only.
     drift               a live schema against the replayed chain
     migration_plan      what a migration will do, and its digest
     fingerprint         an order-free hash of the data
+    hazards             what a migration or a backup must not meet
     catalog             what the server says of itself
     pages               records as offline HTML
     pricing             hosting bills

@@ -27,6 +27,7 @@ class Target:
     """A database by name. `label` says where it is without a secret; the URL itself has no repr.
 
     `remote`: a PostgreSQL on another machine. `protected`: writing needs evidence and an approval.
+    `pooled`: the URL says that a pooler answers.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Target:
     remote: bool
     database: str
     _url: URL = field(repr=False)
+    pooled: bool = False
 
     def secret_url(self) -> str:
         """The whole URL, password included, for a driver; never for a person, a file or an argument list."""
@@ -147,6 +149,8 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
         parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip()))
     except (ArgumentError, ValueError):
         raise _malformed(name, "it is not of the form DIALECT://USER:PASSWORD@HOST:PORT/DATABASE") from None
+    pooled = parsed.query.get("pgbouncer") not in (None, "false")  # other clients' word, which libpq does not know
+    parsed = parsed.difference_update_query(["pgbouncer"])
     dialect = parsed.get_backend_name()
     if dialect not in DRIVERS:
         raise _malformed(name, f"its dialect is {dialect!r}; postgresql and sqlite are supported")
@@ -158,9 +162,9 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
         parsed = parsed.set(database=str(Path(parsed.database).absolute()))
     parsed = parsed.set(drivername=DRIVERS[dialect])
     remote = dialect == "postgresql" and not all(map(_is_local, _hosts(parsed)))
-    protected = name == "production" or name in _listed(settings, "AFDB_PROTECTED")
-    protected = protected or (remote and name not in _listed(settings, "AFDB_UNPROTECTED"))
-    return Target(name, dialect, _label(parsed), protected, remote, parsed.database or "", parsed)
+    protected = name == "production" or name in listed(settings, "AFDB_PROTECTED")
+    protected = protected or (remote and name not in listed(settings, "AFDB_UNPROTECTED"))
+    return Target(name, dialect, _label(parsed), protected, remote, parsed.database or "", parsed, pooled)
 
 
 def cannot_look(target: Target, error: Exception) -> AfdbError:
@@ -187,8 +191,11 @@ _CAUSES = [
     ('role "[^"]*" does not exist', "the server has no role of that name", "correct the user in the URL"),
     ("could not translate host name|Name or service not known", "the host's name does not resolve",
      "correct the host in the URL; on a network without IPv6 use the provider's session pooler"),
-    ("Network is unreachable|No route to host", "no network leads to that address",
+    ("Network is unreachable|No route to host|Cannot assign requested address|No address associated|Address family",
+     "no network leads to that address",
      "on a network without IPv6 use the provider's session pooler; else check VPN and firewall"),
+    ("unsupported startup parameter", "a pooler answers there, and it drops the settings that a session begins with",
+     "put the server's direct address into the URL, or its session pooler's"),
     ("Connection refused|No such file or directory", "nothing listens at that address",
      "start the server, or correct host and port in the URL"),
     ("timeout expired|timed out", f"nothing answered within {CONNECT_TIMEOUT} s", "check host, port, VPN and firewall"),
@@ -271,7 +278,8 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _listed(settings: Mapping[str, str] | None, variable: str) -> set[str]:
+def listed(settings: Mapping[str, str] | None, variable: str) -> set[str]:
+    """The targets that a setting lists."""
     return {name.strip().lower() for name in environment(settings).get(variable, "").split(",") if name.strip()}
 
 

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, fingerprint, targets
+from afdb_helpers import catalog, fingerprint, hazards, targets
 from afdb_helpers.backup import client
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.store import Backup
@@ -57,10 +57,14 @@ def dump(
 ) -> Backup:
     """Dump the target into the store; the backup is not proven yet. Only reads the target (ACCESS SHARE on all tables).
 
-    Raises `Refused` when no client program fits the server, `Unavailable` when the target or a single table cannot be
-    read, `ConfigError` when the store cannot be written. In each case nothing stands under a backup's name.
+    Raises `Refused` when no client program fits the server or a pooler stands before it, `Unavailable` when the target
+    or a single table cannot be read, `ConfigError` when the store cannot be written. In each case nothing stands under
+    a backup's name.
     """
     started = time.monotonic()
+    for waived in hazards.way(target).rows:
+        note("waiver", **waived)
+    hazards.pooled(target)
     with stores.draft(store, target.name) as (id_, folder):
         note("backup.begin", id=id_, folder=str(folder))
         if target.dialect == "sqlite":

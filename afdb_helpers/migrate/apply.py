@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from afdb_helpers import revisions
+from afdb_helpers import hazards, revisions
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.migrate import lock, outcomes
 from afdb_helpers.revisions import Event, Outcome, Project, Session
@@ -35,7 +35,13 @@ def under_lock(
     session = Session(application_name=application, lock_timeout=LOCK_TIMEOUT)
     request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x}
     request["attributes"] = {lock.HELD: True}
+    for waived in hazards.way(target).rows:
+        note("waiver", **waived)
+    if target.dialect != "sqlite":
+        hazards.pooled(target)
     with lock.held(target, run_id=run_id) as guard:
+        if target.protected and guard is not None:
+            hazards.present(guard).raise_unless_ok()
         before = outcomes.standing(target)
         if expected is not None and before != expected:
             raise outcomes.moved_on(target)
