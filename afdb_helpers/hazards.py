@@ -39,7 +39,7 @@ def way(target: Target, settings: Mapping[str, str] | None = None) -> Report:
     """
     if target.dialect == "sqlite":
         return Report(headline="a file: there is no way to it")
-    parts = target.secret_parts()
+    parts = target.parts()
     if why := _pooler(target, parts):
         raise Refused(f"target {target.name} ({target.label}) leads to a transaction pooler", why=why[0], do=why[1])
     if not target.remote or _verified(parts):
@@ -75,6 +75,13 @@ def pooled(target: Target) -> Report:
         if _moves(target, connection, said["pid"]):
             raise _refused(target, "each transaction goes to another session of the server")
     return Report(headline="a session pooler stands between; each session stays its own")
+
+
+def fit(target: Target, note: Callable[..., object]) -> None:
+    """Insist on a way that carries a migration or a backup; what was waived is noted. Raises `Refused`."""
+    for waived in way(target).rows:
+        note("waiver", **waived)
+    pooled(target)
 
 
 def present(connection: Connection, *, seconds: float = OLD, behind: int = BEHIND) -> Report:

@@ -46,10 +46,14 @@ class Target:
     def secret_parts(self) -> dict[str, str]:
         """libpq's connection keywords, password included, for a client program's private password file."""
         url = self._url
-        parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
-        parts["dbname"] = url.database
+        parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password,
+                 "dbname": url.database}  # fmt: skip
         known = {key: str(value) for key, value in parts.items() if value is not None}
         return known | {key: v if isinstance(v, str) else ",".join(v) for key, v in url.query.items()}
+
+    def parts(self) -> dict[str, str]:
+        """The same without a password, for whoever judges the way to the server."""
+        return {key: value for key, value in self.secret_parts().items() if "password" not in key}
 
     @contextmanager
     def connect(self, *, snapshot: bool = False, application_name: str = "afdb") -> Iterator[Connection]:
@@ -191,11 +195,9 @@ _CAUSES = [
     ('role "[^"]*" does not exist', "the server has no role of that name", "correct the user in the URL"),
     ("could not translate host name|Name or service not known", "the host's name does not resolve",
      "correct the host in the URL; on a network without IPv6 use the provider's session pooler"),
-    ("Network is unreachable|No route to host|Cannot assign requested address|No address associated|Address family",
-     "no network leads to that address",
+    ("Network is unreachable|No route to host|Cannot assign|No address associated", "no network leads to that address",
      "on a network without IPv6 use the provider's session pooler; else check VPN and firewall"),
-    ("unsupported startup parameter", "a pooler answers there, and it drops the settings that a session begins with",
-     "put the server's direct address into the URL, or its session pooler's"),
+    ("unsupported startup parameter", "a pooler answers there and drops settings", "use the server's direct address"),
     ("Connection refused|No such file or directory", "nothing listens at that address",
      "start the server, or correct host and port in the URL"),
     ("timeout expired|timed out", f"nothing answered within {CONNECT_TIMEOUT} s", "check host, port, VPN and firewall"),
@@ -279,7 +281,6 @@ def _is_local(host: str) -> bool:
 
 
 def listed(settings: Mapping[str, str] | None, variable: str) -> set[str]:
-    """The targets that a setting lists."""
     return {name.strip().lower() for name in environment(settings).get(variable, "").split(",") if name.strip()}
 
 

@@ -62,10 +62,8 @@ def dump(
     a backup's name.
     """
     started = time.monotonic()
-    for waived in hazards.way(target).rows:
-        note("waiver", **waived)
-    hazards.pooled(target)
     with stores.draft(store, target.name) as (id_, folder):
+        hazards.fit(target, note)
         note("backup.begin", id=id_, folder=str(folder))
         if target.dialect == "sqlite":
             taken = _sqlite(target, folder)

@@ -33,15 +33,11 @@ def under_lock(
     started = time.monotonic()
     application = f"afdb {run_id}"[:63]
     session = Session(application_name=application, lock_timeout=LOCK_TIMEOUT)
-    request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x}
-    request["attributes"] = {lock.HELD: True}
-    for waived in hazards.way(target).rows:
-        note("waiver", **waived)
-    if target.dialect != "sqlite":
-        hazards.pooled(target)
+    request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x,
+               "attributes": {lock.HELD: True}}  # fmt: skip
+    hazards.fit(target, note)
     with lock.held(target, run_id=run_id) as guard:
-        if target.protected and guard is not None:
-            hazards.present(guard).raise_unless_ok()
+        _unhindered(target, guard)
         before = outcomes.standing(target)
         if expected is not None and before != expected:
             raise outcomes.moved_on(target)
@@ -51,10 +47,9 @@ def under_lock(
             if guard is not None:
                 _end_backends(guard, application)
 
-        try:
-            outcome: Outcome | None = _with_retries(project, request, session, note, cancel)
-        except KeyboardInterrupt:
-            outcome = None
+        outcome: Outcome | None = None
+        with contextlib.suppress(KeyboardInterrupt):
+            outcome = _with_retries(project, request, session, note, cancel)
         cancel()  # a child that died may have left its server process at work
         after = _result(target, before, note)
     if outcome is None:
@@ -64,6 +59,12 @@ def under_lock(
     if outcomes.stamped(outcome) and after["revisions"] == before["revisions"]:
         raise outcomes.uncommitted(target, after)
     return outcomes.migration(command, outcome, before, after, time.monotonic() - started)
+
+
+def _unhindered(target: Target, guard: Any) -> None:
+    """Refuse a protected target while something on the server would hold the migration up."""
+    if target.protected and guard is not None:
+        hazards.present(guard).raise_unless_ok()
 
 
 def _with_retries(
