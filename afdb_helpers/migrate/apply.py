@@ -31,8 +31,7 @@ def under_lock(
 ) -> outcomes.Migration:
     """Run one Alembic command on the target. `expected`: what `standing` must say, else `Refused` before any change."""
     started = time.monotonic()
-    application = f"afdb {run_id}"[:63]
-    session = Session(application_name=application, lock_timeout=LOCK_TIMEOUT)
+    session = Session(application_name=f"afdb {run_id}"[:63], lock_timeout=LOCK_TIMEOUT)
     request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x,
                "attributes": {lock.HELD: True}}  # fmt: skip
     hazards.fit(target, note)
@@ -45,7 +44,7 @@ def under_lock(
 
         def cancel() -> None:
             if guard is not None:
-                _end_backends(guard, application)
+                _end_backends(guard, session.application_name)
 
         outcome: Outcome | None = None
         with contextlib.suppress(KeyboardInterrupt):
