@@ -5,6 +5,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
     change          a revision as data: the tables it ends at, and how they come from the ones before
     catalogue       what is there
     differences     how that differs from what is declared
+    surroundings    what is refused because of what stands around the tables, or at this moment
     preflight, loss what is refused before anything changes, upwards and downwards
     prepare         what takes long, before the transaction, while the application reads and writes
     patience        a lock asked for briefly, again and again; whoever holds it is named
@@ -42,6 +43,7 @@ from afdb_helpers.online.steps import (
     settle_columns,
     standard_names,
 )
+from afdb_helpers.online.surroundings import refuse_surroundings
 
 __all__ = [
     "Change",
@@ -61,6 +63,7 @@ __all__ = [
     "prepare",
     "prepare_back",
     "refuse_loss",
+    "refuse_surroundings",
     "refuse_unless_possible",
     "rename_columns",
     "settle_columns",

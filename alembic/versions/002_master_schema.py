@@ -222,6 +222,7 @@ def missing(connection: sa.Connection) -> list[str]:
 def upgrade() -> None:
     """Look, refuse what cannot end well, then do what is left to do; the slow part first, while it is the only lock."""
     here = online.begin(op, change, leftovers=tuple(copies))
+    online.refuse_surroundings(here)
     online.refuse_unless_possible(here, copies=copies)
     before = online.contents(here)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
@@ -241,6 +242,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Back to 001. Refused with counts where 001 cannot hold what is there, unless -x allow_data_loss names it."""
     here, before = online.begin(op, change, down=True), change.before()
+    online.refuse_surroundings(here, down=True)
     online.refuse_loss(here, locked=not here.postgresql)
     held = online.contents(here, down=True)
     online.prepare_back(here)
