@@ -72,6 +72,11 @@ class Server:
         """Stop the server: sessions are cut, nothing committed is lost."""
         _run(self.programs / "pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
 
+    def start_again(self) -> None:
+        """Start it after it stopped or died, with its data; it recovers first."""
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        _run(self.programs / "pg_ctl", "-D", self.data, "-w", "-l", self.data / "log", "start", log=self.data / "log")
+
     def _administer(self, statement: object) -> list[tuple[str]]:
         import psycopg2
 

@@ -53,6 +53,7 @@ class Load:
     slowest: str = ""
     acknowledged: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    reconnecting: bool = False
 
     def lost(self, connection: Any) -> int:
         """Acknowledged audit rows that are not in the table now, or are there more than once."""
@@ -65,9 +66,9 @@ class Load:
 
 
 @contextmanager
-def running(dsn: dict[str, Any], *, clients: int, pause: float = 0.002) -> Iterator[Load]:
-    """The application, for the time of the block."""
-    load, over = Load(), threading.Event()
+def running(dsn: dict[str, Any], *, clients: int, pause: float = 0.002, reconnecting: bool = False) -> Iterator[Load]:
+    """The application, for the time of the block; `reconnecting`, it comes back when the server resets its sessions."""
+    load, over = Load(reconnecting=reconnecting), threading.Event()
     threads = [threading.Thread(target=_client, args=(dsn, load, over, pause, n, clients)) for n in range(clients)]
     for thread in threads:
         thread.start()
@@ -81,26 +82,37 @@ def running(dsn: dict[str, Any], *, clients: int, pause: float = 0.002) -> Itera
 
 def _client(dsn: dict[str, Any], load: Load, over: threading.Event, pause: float, number: int, clients: int) -> None:
     """One client, with its share of the statements: while one waits for a table, the others go on elsewhere."""
-    chance = random.Random(number)
-    session = psycopg2.connect(**dsn, application_name="the application")
-    session.autocommit = True
-    share = STATEMENTS[number % len(STATEMENTS) :: clients]
-    cursor, way = session.cursor(), dict.fromkeys(share, 0)
+    chance, share = random.Random(number), STATEMENTS[number % len(STATEMENTS) :: clients]
+    way = dict.fromkeys(share, 0)
     while not over.is_set():
-        for statement in share:
-            token = uuid.uuid4().hex
-            user, tenant = f"usr-{chance.randint(1, 480)}", f"ten-{chance.randint(1, 24)}"
-            values = {"id": token, "user": user, "tenant": tenant, "token": f'{{"t": "{token}"}}'}
-            started = time.monotonic()
-            worked = _either(cursor, statement, values, way, load)
-            took = time.monotonic() - started
-            load.times.append(took)
-            if took > load.longest:
-                load.longest, load.slowest = took, statement[0].split("(")[0][:40]
-            if worked and statement is AUDIT:
-                load.acknowledged.append(token)
-        time.sleep(pause)
-    session.close()
+        try:
+            session = psycopg2.connect(**dsn, application_name="the application")
+        except psycopg2.OperationalError:
+            if not load.reconnecting:
+                raise
+            time.sleep(0.1)
+            continue
+        session.autocommit = True
+        while not over.is_set() and not session.closed:
+            for statement in share:
+                if not session.closed:
+                    _say(session.cursor(), statement, chance, way, load)
+            time.sleep(pause)
+        session.close()
+
+
+def _say(cursor: Any, statement: tuple[str, ...], chance: random.Random, way: dict[Any, int], load: Load) -> None:
+    token = uuid.uuid4().hex
+    user, tenant = f"usr-{chance.randint(1, 480)}", f"ten-{chance.randint(1, 24)}"
+    values = {"id": token, "user": user, "tenant": tenant, "token": f'{{"t": "{token}"}}'}
+    started = time.monotonic()
+    worked = _either(cursor, statement, values, way, load)
+    took = time.monotonic() - started
+    load.times.append(took)
+    if took > load.longest:
+        load.longest, load.slowest = took, statement[0].split("(")[0][:40]
+    if worked and statement is AUDIT:
+        load.acknowledged.append(token)
 
 
 def _either(cursor: Any, statement: tuple[str, ...], values: dict[str, str], way: dict[Any, int], load: Load) -> bool:
@@ -110,6 +122,9 @@ def _either(cursor: Any, statement: tuple[str, ...], values: dict[str, str], way
         except MOVED:
             way[statement] = 1 - way[statement]
         except psycopg2.Error as error:
+            if load.reconnecting and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+                cursor.connection.close()
+                return False
             load.failed.append(f"{error.pgcode}: {str(error).strip().splitlines()[0]}")
             return False
         else:

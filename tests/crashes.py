@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,7 @@ class Kill(NamedTuple):
     lost: int
     wrong: list[str]
     stall: float
+    how: str = "kill"
 
 
 class Killer:
@@ -91,22 +93,42 @@ def dsn(url: str) -> dict[str, Any]:
 
 
 def kill(
-    killer: Killer, server: Server, template: str, command: str, revision: str, at: int, when: str, wanted: Any
-) -> Kill:
-    """Clone the template, let the application work, kill the migration, run it again plainly, look."""
+    killer: Killer, server: Server, template: str, command: str, revision: str, at: int, when: str, wanted: Any,
+    how: str = "kill",
+) -> Kill:  # fmt: skip
+    """Clone the template, let the application work, make the fault, run the migration again plainly, look."""
     name = f"killed_{next(_numbers)}"
     url = server.create_database(name, template=template)
+    more = {"how": how, "postmaster": int((server.data / "postmaster.pid").read_text().split()[0])}
+    resets = how in ("backend", "stop")
     try:
-        with application.running(dsn(url), clients=2) as load:
-            first = killer.run(url, command, revision, at, when)
-            again = killer.run(url, command, revision) if first["killed"] else first
+        with application.running(dsn(url), clients=2, reconnecting=resets) as load:
+            first = killer.run(url, command, revision, at, when, **more)
+            if resets:
+                up_again(server, url)
+            again = killer.run(url, command, revision) if first["status"] else first
         wrong = [] if again["status"] == 0 else [f"the rerun ended with {again['status']}"]
         wrong += amiss(url, revision, wanted) + load.failed
         with contextlib.closing(psycopg2.connect(**dsn(url))) as session:
             lost = load.lost(session)
-        return Kill(at, when, first["killed"], first["statements"], len(load.acknowledged), lost, wrong, load.longest)
+        hit = bool(first["status"])
+        return Kill(at, when, hit, first["statements"], len(load.acknowledged), lost, wrong, load.longest, how)
     finally:
         server.drop_database(name)
+
+
+def up_again(server: Server, url: str) -> None:
+    """Start the server where it was stopped, and wait until it takes connections."""
+    for attempt in itertools.count():
+        try:
+            psycopg2.connect(**dsn(url)).close()
+            return
+        except psycopg2.OperationalError:
+            if attempt % 50 == 10 and not (server.data / "postmaster.pid").exists():
+                server.start_again()
+            if attempt > 600:
+                raise
+            time.sleep(0.1)
 
 
 def amiss(url: str, revision: str, wanted: Any) -> list[str]:

@@ -9,7 +9,7 @@ import crashes
 import pytest
 from chain import Maker
 
-from afdb_helpers import demo
+from afdb_helpers import demo, embedded_postgres
 from afdb_helpers.embedded_postgres import Server
 
 pytestmark = pytest.mark.xdist_group("kills")
@@ -20,6 +20,13 @@ SAMPLES = 8
 def killer() -> Iterator[crashes.Killer]:
     with crashes.killer() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Server]:
+    """A server of our own, since the others' sessions would be reset too; it loses nothing that it acknowledged."""
+    with embedded_postgres.start(settings={"synchronous_commit": "on"}) as server:
+        yield server
 
 
 @pytest.fixture
@@ -45,6 +52,17 @@ def test_a_migration_killed_at_any_statement_is_gone_on_with_and_nothing_is_lost
     assert killed == SAMPLES
     assert written > SAMPLES
     postgres.drop_database(template)
+
+
+@pytest.mark.parametrize("how", ["terminate", "cut", "backend", "stop"])
+def test_a5_a_session_or_a_server_that_is_lost_is_gone_on_with(
+    how: str, mortal: Server, make: Maker, killer: crashes.Killer
+) -> None:
+    template, wanted = demo_at(mortal, "001"), make.fresh("postgresql 18")
+    one = crashes.kill(killer, mortal, template, "upgrade", "002", 110, "during", wanted, how)
+    assert one.killed
+    assert (one.lost, one.wrong) == (0, []), one
+    assert one.written
 
 
 def demo_at(server: Server, revision: str) -> str:

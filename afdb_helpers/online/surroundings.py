@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+from afdb_helpers import hazards
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
@@ -21,6 +22,7 @@ log = logging.getLogger("alembic.runtime.migration")
 OLDEST = "AFDB_OLDEST_TRANSACTION"
 SLOT_LAG = "AFDB_SLOT_LAG"
 FOLLOW = "AFDB_FUNCTIONS_FOLLOW"
+_OURS = {"invalid index"}  # dropped and built again on the way
 _DEFAULTS = {OLDEST: "60", SLOT_LAG: "1024"}  # seconds, MB
 
 
@@ -28,10 +30,13 @@ def refuse_surroundings(here: Here, *, down: bool = False) -> None:
     """Refuse with everything found: first the moment, which passes, then what has to be mended."""
     if here.connection is None or not here.postgresql:
         return
-    limits = {"seconds": _number(OLDEST), "megabytes": _number(SLOT_LAG)}
     if hidden := ask(here.connection, "hidden_sessions")[0][0]:
         log.warning("%s sessions of other roles do not show how old their transactions are", hidden)
-    if found := [row[0] for row in ask(here.connection, "in_the_way", **limits)]:
+    hazards_now = hazards.present(here.connection, seconds=_number(OLDEST), behind=int(_number(SLOT_LAG) * 1048576))
+    found = [
+        f"{row['hazard']}: {row['what']}; {row['remedy']}" for row in hazards_now.rows if row["hazard"] not in _OURS
+    ]
+    if found:
         raise Refused(
             "this is a bad moment for the revision; nothing was changed",
             why="\n       ".join(found),
