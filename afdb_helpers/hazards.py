@@ -175,11 +175,9 @@ def _refused(target: Target, why: str) -> Refused:
 
 def _room(connection: Connection) -> dict[str, str] | None:
     """The disk, where it is this machine's and the role may know which: less room than twice the largest table."""
-    from sqlalchemy.exc import DBAPIError
-
-    try:
-        where = connection.exec_driver_sql("SHOW data_directory").scalar_one()
-    except DBAPIError:  # only for roles that may read all settings
+    asked = "SELECT current_setting('data_directory') WHERE pg_has_role('pg_read_all_settings', 'USAGE')"
+    where = connection.exec_driver_sql(asked).scalar()  # asked for without the right, it would end a transaction
+    if where is None:
         return None
     if connection.engine.url.host not in (None, "", "localhost", "127.0.0.1") or not os.access(where, os.R_OK):
         return None

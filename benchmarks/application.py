@@ -122,7 +122,7 @@ def _either(cursor: Any, statement: tuple[str, ...], values: dict[str, str], way
         except MOVED:
             way[statement] = 1 - way[statement]
         except psycopg2.Error as error:
-            if load.reconnecting and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            if load.reconnecting and (error.pgcode is None or cursor.connection.closed):  # the session is gone
                 cursor.connection.close()
                 return False
             load.failed.append(f"{error.pgcode}: {str(error).strip().splitlines()[0]}")
