@@ -81,6 +81,25 @@ def command_help() -> str:
     return "\n".join(out)
 
 
+# --- The manifest of a backup ----------------------------------------------------------------------------------------
+
+
+def manifest_fields() -> str:
+    """One row a field of manifest.json, from the shipped schema."""
+    from afdb_helpers.backup import manifest
+
+    schema = manifest.schema()
+    only = schema["then"]["required"]
+    rows = []
+    for name, facts in schema["properties"].items():
+        found = {**schema["$defs"][facts["$ref"].rpartition("/")[2]], **facts} if "$ref" in facts else facts
+        kind = found.get("type") or " or ".join(f"`{value}`" for value in found.get("enum", [found.get("const")]))
+        there = "always" if name in schema["required"] else "PostgreSQL" if name in only else "sometimes"
+        inner = ", ".join(f"`{key}`" for key in found.get("properties", {}))
+        rows.append([f"`{name}`", kind, there, f"{found['description']}{f' Holds {inner}.' if inner else ''}"])
+    return table(["Field", "Type", "There", "Meaning"], rows)
+
+
 # --- Runbooks and revisions -------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from afdb_helpers import backup, targets
-from afdb_helpers.backup import Backup, store
+from afdb_helpers.backup import Backup, sealed, store
 
 OURS = str(Path(backup.__file__).parent)
 
@@ -66,7 +66,7 @@ def main() -> None:
 
     def look() -> None:
         states.add(store.read(made.path).state)
-        (made.path / store.PROOF).unlink(missing_ok=True)
+        (made.path / sealed.PROOF).unlink(missing_ok=True)
 
     if what == "dump":
         killed = killed_at_every(step, dump, lambda: None)

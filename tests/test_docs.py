@@ -23,10 +23,11 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 REQUIRED = {
     "BACKEND_CONSOLIDATION_SUMMARY.md", "backend-discovery.md", "backend-options-and-costs.md",
     "data-model-overview.md",
-    "house.md", "migrations-workflow.md", "reference.md", "why.md",
+    "house.md", "manifest.md", "migrations-workflow.md", "reference.md", "restore.md", "why.md",
 }  # fmt: skip
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-OTHERS = {"alembic", "papermill", "sqlite3", "export", "cp", "source"}  # programs that are not ours, and may be shown
+# programs that are not ours, and may be shown
+OTHERS = {"alembic", "papermill", "sqlite3", "psql", "export", "cp", "source"}
 
 
 def everything() -> str:

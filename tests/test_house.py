@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "afdb_helpers"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 VAGUE = {"utils", "util", "common", "manager", "base", "misc", "helpers", "helper", "core", "lib", "tools"}
-SECRETS = {"targets.py", "migrate/apply.py", "backup/client.py", "cli/chain.py"}  # who may ask for a password
+SECRETS = {  # who may ask for a password
+    "targets.py", "migrate/apply.py", "backup/client.py", "backup/recovery.py", "cli/chain.py",
+}  # fmt: skip
 PROCESSES = {
     "revisions/process.py",
     "embedded_postgres.py",

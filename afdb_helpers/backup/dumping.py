@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, hazards, targets
-from afdb_helpers.backup import client
+from afdb_helpers.backup import client, meter, sealed
 from afdb_helpers.backup import store as stores
-from afdb_helpers.backup.store import Backup
+from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.targets import Target
 
@@ -49,7 +49,7 @@ Note = Callable[..., object]
 def dump(
     target: Target,
     *,
-    store: Path | None = None,
+    store: Path | str | None = None,
     jobs: int = 2,
     lock_timeout: int = LOCK_TIMEOUT,
     run_id: str = "",
@@ -81,7 +81,7 @@ def dump(
             "excluded": [],
             "not_covered": NOT_COVERED[target.dialect],
         }
-        made = stores.publish(folder, facts | taken)
+        made = stores.publish(folder, facts | taken, store=store, note=note)
     note("backup.end", id=id_, seal=made.seal)
     return made
 
@@ -96,7 +96,9 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         moment = _moment(connection, tables, lock_timeout)
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
                      f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}"]  # fmt: skip
-        with client.running(tools.program("pg_dump"), arguments, target) as run:
+        shown = meter.shown(f"dump of {target.name}", stores.last_size(folder.parent, about["identity"]),
+                            lambda: sum(sealed.sizes(folder).values()))  # fmt: skip
+        with shown, client.running(tools.program("pg_dump"), arguments, target) as run:
             content = _content(connection, folder)
             said = run.finish()
     used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said}
@@ -145,7 +147,7 @@ def _moment(connection: Connection, tables: list[Facts], lock_timeout: int) -> F
 def _content(connection: Connection, folder: Path) -> Facts:
     """Schema, revision and fingerprints as the connection sees them."""
     schema = catalog.snapshot(connection)
-    stores.write(folder / CATALOGUE, schema.as_dict())
+    sealed.write(folder / CATALOGUE, schema.as_dict())
     return {
         "catalogue": schema.digest,
         "revision": list(catalog.heads(connection)),

@@ -14,10 +14,11 @@ from afdb_helpers.backup import restoring
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import CATALOGUE, DATABASE, Note
 from afdb_helpers.backup.restoring import Copy, NotRestorable
-from afdb_helpers.backup.store import Backup
+from afdb_helpers.backup.states import Backup
 from afdb_helpers.catalog import Catalog
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.report import Report, count
+from afdb_helpers.targets import Target
 
 Rows = list[dict[str, Any]]
 
@@ -44,9 +45,7 @@ def prove(backup: Backup, *, jobs: int = 2, run_id: str = "", note: Note = lambd
     if backup.manifest:
         when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         facts = {"backup": backup.id, "manifest": backup.seal, "when": when, "run": run_id, "seconds": proof.seconds}
-        # Written outside the folder and moved in: left there by a killed process, it would be a file too many.
-        via = backup.path.with_name(f"{backup.id}.proof{stores.PARTIAL}")
-        stores.write(backup.path / stores.PROOF, proof.as_dict() | facts | {"restored": restored}, via=via)
+        stores.keep_proof(backup, proof.as_dict() | facts | {"restored": restored})
     note("proof.end", id=backup.id, ok=proof.ok)
     return proof
 
@@ -55,13 +54,13 @@ def _try(backup: Backup, jobs: int) -> tuple[Rows, dict[str, Any]]:
     """What differs, and what it was restored into."""
     try:
         with restoring.open_copy(backup, jobs=jobs) as copy:
-            found = list(_compare(backup, copy))
+            found = list(compare(backup, copy))
             return found, {"version": copy.version, "seconds": round(copy.seconds, 3)}
     except NotRestorable as error:
         return list(error.rows), {}
 
 
-def _compare(backup: Backup, copy: Copy) -> Iterator[dict[str, Any]]:
+def compare(backup: Backup, copy: Copy | Target) -> Iterator[dict[str, Any]]:
     """What of schema, revision and content is not as it was at the moment of the dump."""
     facts = backup.manifest
     before = Fingerprint.from_dict(facts["fingerprint"])

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, embedded_postgres, targets
-from afdb_helpers.backup import client
+from afdb_helpers.backup import client, meter
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE, DUMP
-from afdb_helpers.backup.store import Backup
+from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import Refused, Unavailable
+from afdb_helpers.targets import Target
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -70,15 +71,16 @@ def open_copy(backup: Backup, *, jobs: int = 2) -> Iterator[Copy]:
     Every file is hashed first. Raises `NotRestorable` (a `Refused`) when one is not as the manifest says or the dump
     does not restore; `Unavailable` when it cannot be tried on this machine, which says nothing about the backup.
     """
+    stores.fetch(backup)
     wrong = stores.differences(backup)
     if wrong:
-        raise _not_restorable(backup, wrong)
+        raise not_restorable(backup, wrong)
     opener = _sqlite if backup.manifest["dialect"] == "sqlite" else _postgresql
     with opener(backup, jobs) as copy:
         yield copy
 
 
-def _not_restorable(backup: Backup, rows: list[dict[str, Any]]) -> NotRestorable:
+def not_restorable(backup: Backup, rows: list[dict[str, Any]]) -> NotRestorable:
     first = f"{rows[0]['object']}: {rows[0]['differs']}"
     do = "use another backup: afdb run backup makes one"
     error = NotRestorable(f"backup {backup.id} cannot be restored", why=first, do=do)
@@ -131,14 +133,28 @@ def _restore(backup: Backup, server: Server, jobs: int) -> str:
         _set_up(session.cursor(), facts)
     tools = client.find(max(server.version, facts["client"]["major"]))
     arguments = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", str(backup.path / DUMP)]
-    with client.running(tools.program("pg_restore"), arguments, targets.parse("copy", url, {})) as run:
+    copy = targets.parse("copy", url, {})
+    with growing(backup, copy), client.running(tools.program("pg_restore"), arguments, copy) as run:
         try:
             run.finish()
         except Unavailable as error:
             if _OURS.search(str(error)):
                 raise
-            raise _not_restorable(backup, [{"object": DUMP, "differs": error.why}]) from None
+            raise not_restorable(backup, [{"object": DUMP, "differs": error.why}]) from None
     return make_url(url).set(username=facts["server"]["role"]).render_as_string(hide_password=False)
+
+
+@contextlib.contextmanager
+def growing(backup: Backup, target: Target) -> Iterator[None]:
+    """Show the database's bytes while it grows towards those that the backup's had."""
+    total = backup.manifest["database"].get("bytes")
+    with target.connect() as connection:
+
+        def grown() -> int:
+            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+        with meter.shown(f"restore of {backup.id}", total, grown):
+            yield
 
 
 def _require_extensions(cursor: Cursor, facts: Mapping[str, Any]) -> None:

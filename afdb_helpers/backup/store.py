@@ -7,50 +7,37 @@
         proof.json       the last attempt to restore it; names the manifest by its seal
 
 The proof stands beside the manifest, not in it: it is made later and may be made again, while the manifest's seal,
-which plans and records cite, has to stay. A seal is the SHA-256 of a JSON file's content, written into it; the file's
-bytes have to be exactly what the content gives when written again, so a flipped byte anywhere in it is found.
+which plans and records cite, has to stay.
+
+An object store (`s3://…`) holds the same files under the same names. Backups are made and restored in a folder of this
+machine, the cache; an upload ends with the manifest, so what has none is no backup.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
+import dataclasses
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from afdb_helpers import catalog, targets
+from afdb_helpers.backup import manifest as manifests
+from afdb_helpers.backup import remote, sealed, states, transfer
+from afdb_helpers.backup.sealed import MANIFEST, PARTIAL, PROOF
+from afdb_helpers.backup.states import Backup
 from afdb_helpers.catalog import Identity
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report, count
 
-MANIFEST, PROOF, PARTIAL = "manifest.json", "proof.json", ".partial"
 _ID = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9_-]+-[0-9a-f]{4}")
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Backup(Report):
-    """One backup. `state`: proven, unproven, failed (the last proof was no), corrupt, partial.
-
-    `manifest` is empty where it cannot be believed. Rows: each table with its rows at the moment of the dump.
-    """
-
-    id: str
-    path: Path
-    state: str
-    manifest: Mapping[str, Any]
-
-    @property
-    def seal(self) -> str:
-        """What the manifest is cited by."""
-        return str(self.manifest["seal"])
+Store = Path | str
+Note = Callable[..., object]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -60,21 +47,27 @@ class Listing(Report):
     backups: tuple[Backup, ...]
 
 
-def home(store: Path | None = None) -> Path:
-    """The folder of the backups: `store`, else AFDB_BACKUPS, else backups/ in this folder."""
-    named = str(store or targets.environment().get("AFDB_BACKUPS") or "backups")
-    if store is None and "://" in named:
-        raise ConfigError(
-            "AFDB_BACKUPS is a URL",
-            why="backups are written to a folder; object stores are not supported",
-            do="set AFDB_BACKUPS to a folder",
-        )
-    return Path(named).expanduser().absolute()
+def home(store: Store | None = None) -> Path:
+    """The folder of the backups: `store`, else AFDB_BACKUPS, else backups/ in this folder. Of a URL, its cache."""
+    url = address(store)
+    return remote.cache(url) if url else Path(_named(store)).expanduser().absolute()
+
+
+def address(store: Store | None = None) -> str:
+    """The object store's URL, empty where backups are kept in a folder. Raises `ConfigError` when it holds a secret."""
+    named = _named(store)
+    return remote.checked(named) if "://" in named else ""
+
+
+def _named(store: Store | None) -> str:
+    return str(store or targets.environment().get("AFDB_BACKUPS") or "backups")
 
 
 @contextlib.contextmanager
-def draft(store: Path | None, name: str) -> Iterator[tuple[str, Path]]:
+def draft(store: Store | None, name: str) -> Iterator[tuple[str, Path]]:
     """A new id and its empty `.partial` folder; gone again when the block raises. `publish` gives it its name."""
+    if url := address(store):
+        remote.Remote(url).ids()  # one that cannot be reached or read is found before an hour of dumping, not after
     where = home(store)
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") or "target"
     id_ = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{slug}-{secrets.token_hex(2)}"
@@ -95,32 +88,65 @@ def draft(store: Path | None, name: str) -> Iterator[tuple[str, Path]]:
         raise
 
 
-def publish(folder: Path, facts: Mapping[str, Any]) -> Backup:
-    """Hash and store every file, write the manifest, and give the folder its final name: the last step of a dump."""
-    write(folder / MANIFEST, {**facts, "files": files(folder, sync=True)})
+def publish(
+    folder: Path, facts: Mapping[str, Any], *, store: Store | None = None, note: Note = lambda event, **facts: None
+) -> Backup:
+    """Hash every file, write the manifest, give the folder its final name, upload it where the store is a URL.
+
+    The last step of a dump. Raises `Incomplete` when the upload did not end: the backup is whole on this machine then.
+    """
+    facts = {**facts, "files": sealed.files(folder, sync=True)}
+    manifests.check(sealed.unseal(sealed.seal(facts)))
+    sealed.write(folder / MANIFEST, facts)
     for inner in (path for path in folder.rglob("*") if path.is_dir()):
-        _sync(inner)
-    _sync(folder)
+        sealed.sync(inner)
+    sealed.sync(folder)
     final = folder.with_suffix("")
     folder.rename(final)
-    _sync(final.parent)
-    return read(final)
+    sealed.sync(final.parent)
+    made = read(final)
+    return upload(made, store=store, note=note) if address(store) else made
 
 
-def files(folder: Path, *, sync: bool = False) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file of a backup but manifest and proof; what is no plain file has neither."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in _entries(folder):
-        plain = path.is_file() and not path.is_symlink()
-        found[path.relative_to(folder).as_posix()] = _hash(path, sync=sync) if plain else {"size": None, "sha256": None}
-    return found
+def upload(backup: Backup, *, store: Store | None = None, note: Note = lambda event, **facts: None) -> Backup:
+    """Have the object store hold this machine's copy of the backup; where it does already, nothing is done.
+
+    A part that was uploaded before is read back and stays. Raises `ConfigError` where backups are kept in a folder.
+    """
+    url = address(store)
+    if not url:
+        raise ConfigError(
+            f"there is nowhere to upload {backup.id}",
+            why=f"backups are kept in a folder, {home(store)}",
+            do="set AFDB_BACKUPS to a URL like s3://BUCKET/FOLDER",
+        )
+    if backup.state in ("partial", "corrupt"):
+        raise Refused(backup.headline, why="only a whole backup is uploaded", do=backup.remedy)
+    if not backup.url:
+        transfer.send(backup, url, note=note)
+    return dataclasses.replace(backup, url=url)
+
+
+def fetch(backup: Backup, *, anew: bool = False) -> None:
+    """Have the files of a backup of an object store on this machine, in `backup.path`; `differences` checks them."""
+    if backup.url and backup.manifest:
+        transfer.fetch(backup, backup.url, anew=anew)
+
+
+def keep_proof(backup: Backup, proof: Mapping[str, Any]) -> None:
+    """Write the proof beside the manifest, here and in the object store."""
+    # Written outside the folder and moved in: left there by a killed process, it would be a file too many.
+    via = backup.path.with_name(f"{backup.id}.proof{PARTIAL}")
+    sealed.write(backup.path / PROOF, proof, via=via)
+    if backup.url:
+        transfer.put_sealed(remote.Remote(backup.url), backup.path, backup.id, PROOF)
 
 
 def differences(backup: Backup) -> list[dict[str, Any]]:
     """Every file that is not as the manifest says, by reading all of them. Nothing is restored before this is empty."""
     if not backup.manifest:
         return [{"object": MANIFEST, "differs": backup.headline}]
-    listed, present = backup.manifest["files"], files(backup.path)
+    listed, present = backup.manifest["files"], sealed.files(backup.path)
     rows = []
     for name in sorted({*listed, *present}):
         if name not in present or name not in listed:
@@ -128,45 +154,58 @@ def differences(backup: Backup) -> list[dict[str, Any]]:
         elif listed[name] != present[name]:
             size = listed[name]["size"], present[name]["size"]
             rows.append({"object": name, "differs": "content" if size[0] == size[1] else f"size {size[0]} → {size[1]}"})
+    if not rows and backup.url and backup.state == "corrupt":
+        rows.append({"object": backup.id, "differs": "in the store files were added"})
     return rows
 
 
 def read(folder: Path) -> Backup:
     """The backup in a folder, with its state. Sizes are compared, contents are not: `differences` does that."""
     if folder.suffix == PARTIAL:
-        rest = f"rm -r {folder}   (when no backup is being made)"
-        return Backup(id=folder.stem, path=folder, state="partial", manifest={}, ok=False, remedy=rest,
-                      headline=f"backup {folder.stem}: never finished")  # fmt: skip
-    try:
-        manifest = unseal((folder / MANIFEST).read_bytes())
-        if manifest["id"] != folder.name:
-            raise ValueError(f"the manifest is that of {manifest['id']}")
-    except (OSError, ValueError, KeyError) as error:
-        return _corrupt(folder, f"{MANIFEST}: {error}")
-    sizes = {path.relative_to(folder).as_posix(): path.lstat().st_size for path in _entries(folder)}
-    if sizes != {name: facts["size"] for name, facts in manifest["files"].items()}:
-        return _corrupt(folder, "files are missing, added or of another size", manifest)
-    state, why = _proven(folder, manifest)
-    tables = manifest["fingerprint"]["tables"]
-    rows = tuple({"table": name, "rows": table["rows"]} for name, table in sorted(tables.items()))
-    total = f"{count(sum(row['rows'] for row in rows), 'row')} in {count(len(rows), 'table')}"
-    head = f"backup {folder.name}: {total}, {catalog.human(sum(sizes.values()))}, {state}{why}"
-    return Backup(id=folder.name, path=folder, state=state, manifest=manifest, headline=head, rows=rows,
-                  ok=state != "failed")  # fmt: skip
+        return states.partial(folder.stem, folder, f"rm -r {folder}   (when no backup is being made)")
+    manifest, proof = (_content(folder / name) for name in (MANIFEST, PROOF))
+    return states.judged(folder.name, folder, manifest, proof, sealed.sizes(folder))
 
 
-def listing(store: Path | None = None) -> Listing:
-    """Every backup of the store, the newest first, with its state."""
-    where = home(store)
+def listing(store: Store | None = None) -> Listing:
+    """Every backup of the store, the newest first, with its state. Of an object store only the manifests are read."""
+    where, url = home(store), address(store)
     folders = [path for path in where.iterdir() if path.is_dir()] if where.is_dir() else []
     known = [path for path in folders if _ID.fullmatch(path.name.removesuffix(PARTIAL))]
-    found = tuple(read(path) for path in sorted(known, reverse=True))
+    backups = [read(path) for path in known] if not url else _remote(url, where, known)
+    found = tuple(sorted(backups, key=lambda one: one.id, reverse=True))
     proven = sum(one.state == "proven" for one in found)
-    return Listing(headline=f"{count(len(found), 'backup')} in {where}, {proven} proven", rows=tuple(map(_line, found)),
-                   ok=all(one.ok for one in found), backups=found)  # fmt: skip
+    return Listing(headline=f"{count(len(found), 'backup')} in {url or where}, {proven} proven",
+                   rows=tuple(map(_line, found)), ok=all(one.ok for one in found), backups=found)  # fmt: skip
 
 
-def find(reference: str = "latest", *, identity: Identity | None = None, store: Path | None = None) -> Backup:
+def _remote(url: str, where: Path, known: list[Path]) -> list[Backup]:
+    """What the object store holds, and what this machine has made and not uploaded yet."""
+    store = remote.Remote(url)
+    there = {id_: names for id_, names in store.ids().items() if _ID.fullmatch(id_)}
+    own = [f"{id_}/{name}" for id_, names in there.items() for name in (MANIFEST, PROOF) if name in names]
+    raw = store.small(own)
+    whole = {id_: names for id_, names in there.items() if f"{id_}/{MANIFEST}" in raw}
+    found = []
+    for id_, names in whole.items():
+        sizes = {name: size for name, size in names.items() if name not in (MANIFEST, PROOF)}
+        one = states.judged(id_, where / id_, raw[f"{id_}/{MANIFEST}"], raw.get(f"{id_}/{PROOF}"), sizes)
+        found.append(dataclasses.replace(one, url=url))
+    here = {path.name: read(path) for path in known if path.name not in whole}
+    found += [states.unsent(one) if one.state in ("proven", "unproven", "failed") else one
+              for one in here.values() if one.state != "partial" or one.id not in whole]  # fmt: skip
+    return found + [states.partial(id_, where / id_, f"afdb backups prune --unfinished (it is in {url})", url)
+                    for id_ in there if id_ not in whole and id_ not in here]  # fmt: skip
+
+
+def last_size(where: Path, identity: Mapping[str, Any]) -> int | None:
+    """Bytes of the newest backup of that database in this folder, by which the next one's length is guessed."""
+    known = sorted((path for path in where.iterdir() if _ID.fullmatch(path.name)), reverse=True)
+    fitting = (one for one in map(read, known) if one.manifest and one.manifest["identity"] == identity)
+    return next((one.size for one in fitting), None)
+
+
+def find(reference: str = "latest", *, identity: Identity | None = None, store: Store | None = None) -> Backup:
     """A backup by its id, or the latest proven one; of the database that `identity` names, where one is given.
 
     Raises `Refused` when there is none, or when the named one is of another database. One named by its id may be in any
@@ -185,84 +224,26 @@ def find(reference: str = "latest", *, identity: Identity | None = None, store: 
             why=f"{wanted[0].id} is of another database or server",
             do="afdb run backup --target NAME for the target at hand",
         )
-    raise Refused(f"{kind} in {home(store)}", why=f"there: {have}", do="afdb run backup --target NAME")
+    raise Refused(f"{kind} in {address(store) or home(store)}", why=f"there: {have}",
+                  do="afdb run backup --target NAME")  # fmt: skip
 
 
-def write(path: Path, data: Mapping[str, Any], *, via: Path | None = None) -> None:
-    """A sealed JSON file, on disk when this returns. It appears under its name complete or not at all."""
-    partial = via or path.with_name(f"{path.name}{PARTIAL}")
-    with partial.open("wb") as file:
-        file.write(sealed(data))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def sealed(data: Mapping[str, Any]) -> bytes:
-    content = {key: value for key, value in data.items() if key != "seal"}
-    return (json.dumps({**content, "seal": catalog.digest(content)}, indent=1, sort_keys=True) + "\n").encode()
-
-
-def unseal(raw: bytes) -> dict[str, Any]:
-    """The content of a sealed file. Raises `ValueError` when one byte of it is another."""
-    data = json.loads(raw)
-    if not isinstance(data, dict) or sealed(data) != raw:
-        raise ValueError("its content is not what its seal says")
-    return data
-
-
-def _proven(folder: Path, manifest: Mapping[str, Any]) -> tuple[str, str]:
+def _content(path: Path) -> bytes | None:
+    """None where there is no such file; nothing of it where it cannot be read, which no seal fits."""
     try:
-        proof = unseal((folder / PROOF).read_bytes())
+        return path.read_bytes()
     except FileNotFoundError:
-        return "unproven", ""
-    except (OSError, ValueError):
-        return "unproven", " (its proof was altered)"
-    if proof.get("manifest") != manifest["seal"]:
-        return "unproven", " (its proof is of another manifest)"
-    return ("proven", f" {proof['when']}") if proof.get("ok") is True else ("failed", f": {proof.get('headline')}")
-
-
-def _corrupt(folder: Path, why: str, manifest: Mapping[str, Any] | None = None) -> Backup:
-    return Backup(id=folder.name, path=folder, state="corrupt", manifest=manifest or {}, ok=False,
-                  headline=f"backup {folder.name}: corrupt: {why}", remedy="use another backup")  # fmt: skip
+        return None
+    except OSError:
+        return b""
 
 
 def _line(backup: Backup) -> dict[str, Any]:
     facts = backup.manifest
-    size = sum(file["size"] for file in facts["files"].values()) if facts else None
     return {
         "id": backup.id,
         "state": backup.state,
         "database": facts["identity"]["database"] if facts else None,
         "revision": ", ".join(facts["revision"]) if facts else None,
-        "size": catalog.human(size) if size is not None else None,
+        "size": catalog.human(backup.size) if facts else None,
     }
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    """Everything in a backup's folder that is no folder, but manifest and proof; links are not followed."""
-    for where, folders, names in os.walk(folder):
-        links = [name for name in folders if Path(where, name).is_symlink()]
-        yield from (p for p in (Path(where, n) for n in sorted([*names, *links])) if p not in _own(folder))
-
-
-def _own(folder: Path) -> tuple[Path, Path]:
-    return folder / MANIFEST, folder / PROOF
-
-
-def _hash(path: Path, *, sync: bool) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if sync:
-            os.fsync(file.fileno())
-        return {"size": os.fstat(file.fileno()).st_size, "sha256": digest}
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

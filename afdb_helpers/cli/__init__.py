@@ -12,12 +12,14 @@ from afdb_helpers.errors import AfdbError
 SECTIONS = {
     "See it": ("demo", "lab"),
     "Runbooks and records": ("run", "runbooks", "records"),
+    "Backups": ("backups",),
     "The chain on a target": ("current", "history", "plan", "migrate", "upgrade", "downgrade", "create"),
 }
 _HOME = {
     **dict.fromkeys(("demo", "lab"), "demo"),
     **dict.fromkeys(("run", "runbooks"), "run"),
     "records": "records",
+    "backups": "backups",
     **dict.fromkeys(SECTIONS["The chain on a target"], "chain"),
     "migrate": "migration",
 }
@@ -49,6 +51,7 @@ _SHORT = {
     "run": "Run a runbook; it leaves a record.",
     "runbooks": "List the runbooks, their parameters and what they mean.",
     "records": "List and show what runs have left.",
+    "backups": "List, prove, restore, upload and delete backups.",
     "current": "The revision a target is stamped with.",
     "history": "The chain of revisions, newest first.",
     "plan": "What a migration of a target would do, and its digest.",

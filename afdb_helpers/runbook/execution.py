@@ -41,7 +41,7 @@ class Execution:
         code = [(i, cell) for i, cell in enumerate(self._notebook.cells) if cell.cell_type == "code"]
         for _, cell in code:
             cell.metadata["papermill"] = {"status": "pending", "exception": None}
-        progress = Progress(self._request.runbook.name, len(code))
+        progress = Progress(self._request.runbook.name, len(code), self._kernel.folder)
         self._stop = asyncio.create_task(self._signals.wait())
         try:
             async with progress.shown():

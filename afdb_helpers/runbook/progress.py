@@ -7,17 +7,20 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+from afdb_helpers.backup import meter
+
 QUIET = 2.0  # seconds before anything is said
-EVERY = 10.0  # seconds between two lines about the same cell where the output is no terminal
+EVERY = 5.0  # seconds between two lines about the same cell where the output is no terminal
 
 
 class Progress:
     """Follows a run: one live line in a terminal; elsewhere a line a cell, and more for a long one."""
 
-    def __init__(self, runbook: str, total: int) -> None:
-        self.runbook, self.total = runbook, total
+    def __init__(self, runbook: str, total: int, kernel: Path | None = None) -> None:
+        self.runbook, self.total, self._kernel = runbook, total, kernel
         self._begun = time.monotonic()
         self._number, self._heading = 0, "starting"
 
@@ -38,7 +41,8 @@ class Progress:
 
     def _text(self) -> str:
         seconds = time.monotonic() - self._begun
-        return f"{self.runbook} {self._number}/{self.total} {self._heading} ({seconds:.0f} s)"
+        said = f"{self.runbook} {self._number}/{self.total} {self._heading} ({seconds:.0f} s)"
+        return f"{said}: {moved}" if (moved := meter.left(self._kernel)) else said
 
     async def _terminal(self) -> None:
         await asyncio.sleep(QUIET)
