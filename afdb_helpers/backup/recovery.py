@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, targets
+from afdb_helpers import catalog, hazards, targets
 from afdb_helpers.backup import client, proving
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE, DUMP
@@ -58,6 +58,7 @@ def restore(
     _same_dialect(backup, target)
     _approved(backup, target, approve, change_ref, reason)
     note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
+    hazards.fit(target, note)
     empty = _empty_file if target.dialect == "sqlite" else _empty_database
     empty(target)
     stores.fetch(backup)
