@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import catalog
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report, count
-from afdb_helpers.revisions import Graph
+from afdb_helpers.revisions import Graph, Revision
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -61,19 +61,8 @@ def make(
     Raises `Refused` when the database is stamped with a revision that the project does not have, or the project has
     several heads; `ConfigError` when `revision` is unknown or lies in the other direction.
     """
-    wanted = graph.wanted(revision)
     current = catalog.heads(connection)
-    known = {r.id for r in graph.revisions}
-    if not set(current) <= known:
-        raise _ahead(current, known)
-    steps = graph.between(current, wanted) if direction == "upgrade" else graph.back(current, wanted)
-    if not steps and wanted not in (current or ("base",)):
-        other = "downgrade" if direction == "upgrade" else "upgrade"
-        raise ConfigError(
-            f"revision {wanted} is not {'ahead of' if direction == 'upgrade' else 'behind'} the database",
-            why=f"it is at {', '.join(current) or 'no revision'}, and this goes one way only",
-            do=f"afdb {other} {wanted}",
-        )
+    wanted, steps = route(graph, current, revision, direction)
     identity = catalog.identity(connection)
     content = {
         "target": identity.key(),
@@ -87,6 +76,23 @@ def make(
     if rehearsed and {**rehearsed["content"], "sql": []} == content:
         content["sql"] = rehearsed["content"]["sql"]
     return from_content(content, {r.id: r.doc for r in steps})
+
+
+def route(graph: Graph, current: tuple[str, ...], revision: str, direction: str) -> tuple[str, tuple[Revision, ...]]:
+    """Where `revision` is, and the steps from the stamped ones to it. Raises as `make` does."""
+    wanted = graph.wanted(revision)
+    known = {r.id for r in graph.revisions}
+    if not set(current) <= known:
+        raise _ahead(current, known)
+    steps = graph.between(current, wanted) if direction == "upgrade" else graph.back(current, wanted)
+    if not steps and wanted not in (current or ("base",)):
+        other = "downgrade" if direction == "upgrade" else "upgrade"
+        raise ConfigError(
+            f"revision {wanted} is not {'ahead of' if direction == 'upgrade' else 'behind'} the database",
+            why=f"it is at {', '.join(current) or 'no revision'}, and this goes one way only",
+            do=f"afdb {other} {wanted}",
+        )
+    return wanted, steps
 
 
 def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = None) -> MigrationPlan:

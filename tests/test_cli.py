@@ -149,7 +149,7 @@ def test_a_target_that_nobody_configured_is_named_with_those_there_are(here: Pat
 )
 def test_a_server_that_cannot_be_looked_at(here: Path, guarded: Server, url: str, why: str) -> None:
     url = url.replace("SECRET", SECRET).replace("PORT", str(guarded.port))
-    done = afdb("upgrade", cwd=here, DATABASE_URL=url, AFDB_UNPROTECTED="default")
+    done = afdb("upgrade", cwd=here, DATABASE_URL=url, AFDB_UNPROTECTED="default", AFDB_TLS_UNVERIFIED="default")
     _fails(done, 4, "target default (clerk@", "cannot be looked at", why)
 
 

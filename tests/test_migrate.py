@@ -143,11 +143,12 @@ def test_what_is_noted_comes_before_what_it_is_about(target: Target, project: Pr
         journal(event, **facts)
 
     migrate.upgrade(target, project, note=note)
-    assert journal.events == ["change.intent", "statements", "change.result"]
+    assert journal.events == ["change.intent", "statements", "statements", "change.result"]
     assert stood["change.intent"] == set(), "nothing was there yet"
     assert stood["statements"] == set(), "noted before the commit"
     assert stood["change.result"] >= {"customer", "invoice"}
-    intent, statements, result = (facts for _, facts in journal.entries)
+    intent, statements, came_back, result = (facts for _, facts in journal.entries)
+    assert [e["event"] for e in came_back["events"]] == ["committed"]
     assert intent["revisions"] == []
     assert (intent["command"], intent["revision"]) == ("upgrade", "head")
     assert [e["event"] for e in statements["events"]][-1] == "commit"
@@ -212,9 +213,11 @@ def test_a_failure_after_an_autocommit_block_says_where_it_stands_and_a_rerun_co
     assert _ask(migrated, "SELECT count(*) FROM invoice") == 1
 
 
-def test_a_refusal_of_alembics_own_changed_nothing(migrated: Target, project: Project) -> None:
-    with pytest.raises(Refused, match="is as it was"):
-        migrate.downgrade(migrated, project, revision="nowhere")
+def test_a_revision_that_is_none_is_said_before_anything_is_intended(migrated: Target, project: Project) -> None:
+    journal = Journal()
+    with pytest.raises(ConfigError, match="'nowhere' is unknown"):
+        migrate.downgrade(migrated, project, revision="nowhere", note=journal)
+    assert journal.entries == []
 
 
 def test_an_env_py_that_does_not_commit_is_found_out(target: Target, fresh: Project) -> None:
@@ -231,8 +234,10 @@ def test_an_env_py_that_does_not_commit_is_found_out(target: Target, fresh: Proj
     assert _tables(target) == set()
 
 
-def test_a_stricter_first_statement_is_no_false_alarm(target: Target, fresh: Project) -> None:
-    assert migrate.upgrade(target, fresh).headline == "at nothing: nothing to do", "only the version table was made"
+def test_a_project_without_a_revision_is_said_to_be_so(target: Target, fresh: Project) -> None:
+    with pytest.raises(ConfigError, match="no revision"):
+        migrate.upgrade(target, fresh)
+    assert _tables(target) == set()
 
 
 # --- processes that die

@@ -351,7 +351,8 @@ def test_a_commit_and_a_statement_outside_a_transaction_wait_until_they_are_stor
 
     assert _upgrade(fresh, database, on_event=look).error is None
     assert seen, "nothing was asked"
-    assert seen[0] == ("commit", False, False), "asked before the first commit: the table is not there yet"
+    assert seen[0] == ("connected", False, False), "the parent sees where the connection leads before anything else"
+    assert seen[1] == ("commit", False, False), "asked before the first commit: the table is not there yet"
     assert ("CREATE INDEX", True, False) in seen, "asked before the statement that commits by itself"
     assert seen[-1][0] == "commit"
 

@@ -77,7 +77,6 @@ def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> 
     from afdb_helpers import migrate
 
     chosen, project = _unprotected(target, f"afdb run migration --target {target}"), revisions.find(ini, python=python)
-    _check(chosen, project, revision, "upgrade")
     say(migrate.upgrade(chosen, project, revision=revision, note=journal()))
 
 
@@ -92,7 +91,6 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
 
     chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
     project = revisions.find(ini, python=python)
-    _check(chosen, project, revision, "downgrade")
     say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=journal()))
 
 
@@ -120,17 +118,6 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
             do="bring the database to the head with `afdb upgrade` first, or write an empty one with --empty",
         )
     click.echo(outcome.printed.strip())
-
-
-def _check(target: Target, project: revisions.Project, revision: str, direction: str) -> None:
-    """Raise where the way is not clear, before anything is touched; a SQLite file may still be to be made."""
-    from afdb_helpers import migration_plan
-
-    graph = project.graph()
-    graph.wanted(revision)
-    if target.dialect != "sqlite" or target.file().exists():
-        with target.connect() as connection:
-            migration_plan.make(connection, graph, revision, direction=direction)
 
 
 def _unprotected(name: str, instead: str) -> Target:

@@ -13,9 +13,10 @@ What is true when the process dies at each step of `upgrade` and `downgrade`:
 
 from __future__ import annotations
 
-from afdb_helpers.migrate.apply import Note, under_lock
+from afdb_helpers.migrate.apply import under_lock
 from afdb_helpers.migrate.gates import approval
-from afdb_helpers.migrate.outcomes import Migration, State, moved_on, standing, state
+from afdb_helpers.migrate.journal import Note
+from afdb_helpers.migrate.outcomes import Migration, State, standing, state
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
@@ -64,11 +65,10 @@ def carry_out(
 ) -> Migration:
     """Do what the plan says, if target and revision files still are what it was made for; else `Refused`."""
     going = plan.content
-    files = {revision.id: revision.sha256 for revision in project.graph().revisions}
-    if edited := [step["id"] for step in going["revisions"] if files.get(step["id"]) != step["sha256"]]:
-        raise moved_on(target, f"the file of revision {', '.join(edited)} was edited")
     x = ["allow_data_loss=true"] if drop_data else []
-    expected = {"revisions": list(going["from"]), "schema": going["schema"]}
+    expected = {"revisions": list(going["from"]), "schema": going["schema"], "target": going["target"]}
+    expected["files"] = {step["id"]: step["sha256"] for step in going["revisions"]}
     return under_lock(
-        target, project, going["direction"], going["to"], note=note, run_id=run_id, x=x, expected=expected
-    )
+        target, project, going["direction"], going["to"], note=note, run_id=run_id, x=x, expected=expected,
+        plan=plan.digest,
+    )  # fmt: skip

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from afdb_helpers import hazards, revisions
+from afdb_helpers import hazards, migration_plan, revisions
 from afdb_helpers.errors import AfdbError
-from afdb_helpers.migrate import lock, outcomes
-from afdb_helpers.revisions import Event, Outcome, Project, Session
+from afdb_helpers.migrate import endings, lock, outcomes
+from afdb_helpers.migrate.journal import Journal, Note
+from afdb_helpers.migrate.watch import LOOK, Silent, Watch
+from afdb_helpers.revisions import Event, Graph, Outcome, Project, Session
 from afdb_helpers.targets import Target
 
-Note = Callable[..., Any]
 LOCK_TIMEOUT = 1000  # ms a statement waits for its lock, and every later statement of the application behind it
+SILENCE = 30.0  # seconds, unless AFDB_SILENCE says otherwise
 
 
 def under_lock(
@@ -28,102 +31,188 @@ def under_lock(
     run_id: str,
     x: list[str] | None = None,
     expected: Mapping[str, Any] | None = None,
+    plan: str = "",
 ) -> outcomes.Migration:
-    """Run one Alembic command on the target. `expected`: what `standing` must say, else `Refused` before any change."""
-    started = time.monotonic()
-    session = Session(application_name=f"afdb {run_id}"[:63], lock_timeout=LOCK_TIMEOUT)
-    request = {"command": command, "arguments": [revision], "url": target.secret_url(), "observe": True, "x": x,
-               "attributes": {lock.HELD: True}}  # fmt: skip
-    hazards.fit(target, note)
-    with lock.held(target, run_id=run_id) as guard:
-        _unhindered(target, guard)
-        before = outcomes.standing(target)
-        if expected is not None and before != expected:
-            raise outcomes.moved_on(target)
-        note("change.intent", command=command, revision=revision, **before)
+    """Run one Alembic command on the target. `expected`: what it must be like, and the revision files' hashes, else
+    `Refused` before any change. `plan`: the digest that is left in the database."""
+    with _Guarded(target, project, command, revision, note, run_id, expected or {}) as guarded:
+        return guarded.carry_out(x, plan)
 
-        def cancel() -> None:
-            if guard is not None:
-                _end_backends(guard, session.application_name)
 
+class _Guarded:
+    """One command from the lock to the last look."""
+
+    def __init__(
+        self, target: Target, project: Project, command: str, revision: str, note: Note, run_id: str,
+        expected: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self.target, self.project, self.command, self.revision = target, project, command, revision
+        self.note, self.run_id, self.expected = note, run_id, expected
+        self.session = Session(application_name=f"afdb {run_id}"[:63], lock_timeout=LOCK_TIMEOUT)
+        self.journal, self.watch = Journal(note), Watch(target, float(os.environ.get("AFDB_SILENCE") or SILENCE))
+        self.graph: Graph | None = None
+        self.wanted: str | None = None
+        self.intended = False
+        self.described: list[Event] = []
+        self.pids: set[int] = set()
+        self.before: dict[str, Any] = {}
+        self.identity: dict[str, Any] = {}
+        self.guard: Any = None
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> _Guarded:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.watch.close()
+        self._open.close()
+
+    def carry_out(self, x: list[str] | None, plan: str) -> outcomes.Migration:
+        """Run it, see what stands, and say so: a `Migration`, or an error that is true."""
+        started = time.monotonic()
+        request = {"command": self.command, "arguments": [self.revision], "url": self.target.secret_url(), "x": x,
+                   "observe": True, "describe": True, "mark": outcomes.mark(self.run_id, plan),
+                   "attributes": {lock.HELD: True}}  # fmt: skip
         outcome: Outcome | None = None
-        with contextlib.suppress(KeyboardInterrupt):
-            outcome = _with_retries(project, request, session, note, cancel)
-        cancel()  # a child that died may have left its server process at work
-        after = _result(target, before, note)
-    if outcome is None:
-        raise outcomes.interrupted(target, before, after)
-    if outcome.error:
-        raise outcomes.failed(target, outcome.error, before, after)
-    if outcomes.stamped(outcome) and after["revisions"] == before["revisions"]:
-        raise outcomes.uncommitted(target, after)
-    return outcomes.migration(command, outcome, before, after, time.monotonic() - started)
+        refusal: AfdbError | None = None
+        try:
+            outcome = self.attempts(request)
+        except KeyboardInterrupt:
+            pass
+        except Silent as silent:
+            raise self.unknown(silent) from None
+        except AfdbError as error:
+            if not self.intended:
+                raise
+            refusal = error
+        self.cancel()  # a child that died may have left its server process at work
+        after, ending = self.result()
+        if refusal is not None and ending.state == endings.UNCHANGED:
+            raise refusal
+        if refusal is not None:
+            outcome = Outcome([], "", {"event": "error", "kind": type(refusal).__name__, "message": refusal.what})
+        if outcome is None:
+            raise outcomes.interrupted(self.target, self.before, after)
+        return self.judged(outcome, after, ending, time.monotonic() - started)
 
+    def judged(
+        self, outcome: Outcome, after: Mapping[str, Any], ending: endings.Ending, seconds: float
+    ) -> outcomes.Migration:
+        done = outcomes.migration(self.command, outcome, self.before, after, seconds)
+        if outcome.error:
+            if ending.state == endings.COMPLETE and outcomes.was_cut(outcome.error):
+                self.note("commit.outcome", why=outcome.error["message"], committed=True)
+                return outcomes.answered_late(done)
+            raise outcomes.failed(self.target, outcome.error, self.before, after, ending)
+        if ending.state == endings.INVALID:
+            raise outcomes.invalid(self.target, after, ending)
+        if outcomes.stamped(outcome) and after["revisions"] == self.before["revisions"]:
+            raise outcomes.uncommitted(self.target, after)
+        return done
 
-def _unhindered(target: Target, guard: Any) -> None:
-    """Refuse a protected target while something on the server would hold the migration up."""
-    if target.protected and guard is not None:
-        hazards.present(guard).raise_unless_ok()
+    def attempts(self, request: dict[str, Any]) -> Outcome:
+        """Run the child; again, after a pause that grows, when a lock was not to be had, nothing of a revision stands
+        without its stamp, and only then."""
+        for attempt in range(1, outcomes.ATTEMPTS + 1):
+            outcome = revisions.run(
+                self.project.ini, request, python=self.project.python, session=self.session, on_event=self.see,
+                on_interrupt=self.cancel, on_quiet=self.watch.quiet, meanwhile=self.begin,
+            )  # fmt: skip
+            self.journal.flush()
+            error = outcome.error or {}
+            if error.get("sqlstate") not in outcomes.CONTENTION or self.journal.loose or attempt == outcomes.ATTEMPTS:
+                return outcome
+            self.note("retry", attempt=attempt, why="a lock was not to be had within the lock timeout",
+                      sqlstate=error["sqlstate"], blockers=outcomes.blockers(self.target))  # fmt: skip
+            time.sleep(0.5 * attempt + random.random() / 2)  # noqa: S311 — jitter, not a secret
+        raise AssertionError("unreachable")
 
+    def begin(self) -> None:
+        """While the child loads: the way to the server, the lock, and what stands before."""
+        if self.before:
+            return
+        hazards.fit(self.target, self.note)
+        self.guard = self._open.enter_context(lock.held(self.target, run_id=self.run_id))
+        if self.target.protected and self.guard is not None:
+            hazards.present(self.guard).raise_unless_ok()
+        self.before, self.identity = outcomes.standing(self.target), outcomes.identity(self.target)
+        expected = {key: self.expected[key] for key in ("revisions", "schema") if key in self.expected}
+        if expected and self.before != expected:
+            raise outcomes.moved_on(self.target)
+        if self.expected.get("target", self.identity) != self.identity:
+            raise outcomes.moved_on(self.target, "another database answers under its name")
 
-def _with_retries(
-    project: Project, request: Mapping[str, Any], session: Session, note: Note, cancel: Callable[[], None]
-) -> Outcome:
-    """Run the child; again, after a pause that grows, when a lock was not to be had, and only then."""
-    journal = _Journal(note)
-    for attempt in range(1, outcomes.ATTEMPTS + 1):
-        outcome = revisions.run(
-            project.ini, request, python=project.python, session=session, on_event=journal, on_interrupt=cancel
+    def see(self, event: Event) -> None:
+        """Each event of the child, before it goes on where it waits."""
+        if event["event"] == "revision":
+            self.described.append(event)
+        elif event["event"] == "heads" and not self.intended:
+            self.intend(revisions.from_events([*self.described, event]))
+        elif event["event"] == "connected" or event.get("where"):
+            outcomes.refuse_elsewhere(self.target, self.identity, event.get("where") or event)
+            self.pids.add((event.get("where") or event).get("pid") or 0)
+        self.watch(event)
+        self.journal(event)
+
+    def intend(self, graph: Graph) -> None:
+        """The way is clear: say what is about to be done, before the child connects."""
+        self.graph = graph
+        self.wanted, _ = migration_plan.route(graph, tuple(self.before["revisions"]), self.revision, self.command)
+        files = {one.id: one.sha256 for one in graph.revisions}
+        given = self.expected.get("files", {})
+        if edited := [id_ for id_, sha256 in given.items() if files.get(id_) != sha256]:
+            raise outcomes.moved_on(self.target, f"the file of revision {', '.join(edited)} was edited")
+        self.note("change.intent", command=self.command, revision=self.revision, **self.before)
+        self.intended = True
+
+    def cancel(self) -> None:
+        if self.guard is not None:
+            _end_backends(self.guard, self.session.application_name, sorted(self.pids))
+
+    def result(self) -> tuple[dict[str, Any], endings.Ending]:
+        """What stands now and which end that is, noted. Raises `Incomplete` where it cannot be seen, since something
+        may have been changed."""
+        try:
+            after = outcomes.standing(self.target)
+            if self.journal.unsettled and outcomes.committed(self.target, self.journal.unsettled):
+                self.journal.settle()
+            broken = endings.invalid(self.target) if after != self.before or self.journal.loose else []
+        except AfdbError as error:
+            self.note("change.result", changed=None)
+            raise outcomes.unseen(self.target, error) from None
+        ending = endings.judge(
+            self.target, self.graph, self.before, after, again=self.again(), wanted=self.wanted,
+            loose=self.journal.loose, invalid=broken,
+        )  # fmt: skip
+        self.note(
+            "change.result", changed=after != self.before, state=ending.state, repair=list(ending.repair), **after
         )
-        journal.flush()
-        if not outcome.error or outcome.error.get("sqlstate") not in outcomes.NO_LOCK or attempt == outcomes.ATTEMPTS:
-            return outcome
-        note("retry", attempt=attempt, why="a lock was not to be had within the lock timeout")
-        time.sleep(0.5 * attempt + random.random() / 2)  # noqa: S311 — jitter, not a secret
-    raise AssertionError("unreachable")
+        return after, ending
+
+    def unknown(self, silent: Silent) -> AfdbError:
+        """The network fell silent: what can be seen within a few seconds, else that it is not known."""
+        with contextlib.suppress(TimeoutError, AfdbError):
+            after = hazards.within(LOOK, lambda: outcomes.standing(self.target))
+            self.note("change.result", changed=None, state="unknown", **after)
+            return outcomes.silent(self.target, str(silent))
+        self.note("change.result", changed=None, state="unknown")
+        return outcomes.silent(self.target, str(silent))
+
+    def again(self) -> str:
+        """The command that goes on where this one stopped."""
+        if not self.target.protected:
+            return f"afdb {self.command} {self.revision} --target {self.target.name}"
+        return f"afdb run migration --target {self.target.name} --revision {self.revision} --direction {self.command}"
 
 
-class _Journal:
-    """Notes the child's statements: stored before a commit and before a statement outside a transaction goes ahead."""
-
-    def __init__(self, note: Note) -> None:
-        self.note = note
-        self.waiting: list[Event] = []
-        self.changing: set[int] = set()
-
-    def __call__(self, event: Event) -> None:
-        if event["event"] == "statement" and revisions.changes(event["sql"]):
-            self.changing.add(event["n"])
-        if event.get("n", 0) in self.changing or event["event"] in ("commit", "rollback", "error"):
-            self.waiting.append({key: value for key, value in event.items() if key != "confirm"})
-        if event.get("confirm"):
-            self.flush()
-
-    def flush(self) -> None:
-        if self.waiting:
-            self.note("statements", events=self.waiting)
-        self.waiting = []
-
-
-def _end_backends(guard: Any, application: str) -> None:
+def _end_backends(guard: Any, application: str, pids: list[int]) -> None:
     """Cancel what the child's sessions are at, end them, and wait until the server has rolled them back."""
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     ending = text(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE application_name = :name AND datname = current_database()"
+        " WHERE (application_name = :name OR pid = ANY(:pids)) AND datname = current_database()"
     )
     with contextlib.suppress(SQLAlchemyError):  # the server cut this connection too; what stands is looked at next
-        guard.execute(ending, {"name": application}).all()
-
-
-def _result(target: Target, before: Mapping[str, Any], note: Note) -> dict[str, Any]:
-    """What stands now, noted. Raises `Incomplete` where that cannot be seen, since something may have been changed."""
-    try:
-        after = outcomes.standing(target)
-    except AfdbError as error:
-        note("change.result", changed=None)
-        raise outcomes.unseen(target, error) from None
-    note("change.result", changed=after != before, **after)
-    return after
+        guard.execute(ending, {"name": application, "pids": pids}).all()

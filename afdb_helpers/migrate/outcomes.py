@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, revisions
 from afdb_helpers.errors import AfdbError, Incomplete, Interrupted, Refused, Unavailable
 from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.migrate import endings
+from afdb_helpers.migrate.endings import Ending
+from afdb_helpers.migrate.journal import stamps
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Event, Outcome
 from afdb_helpers.targets import Target
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 NO_LOCK = ("55P03", "SQLITE_BUSY", "SQLITE_LOCKED")
+CONTENTION = (*NO_LOCK, "40P01", "40001")  # nothing else is tried again
+_CUT = "server closed|terminating connection|connection (was |already )?closed|not connected|lost"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -60,6 +67,58 @@ def standing(target: Target) -> dict[str, Any]:
         return {"revisions": list(catalog.heads(connection)), "schema": catalog.snapshot(connection).digest}
 
 
+def identity(target: Target) -> dict[str, Any]:
+    """Which database the target is; nothing where it is a file that is still to be made."""
+    if target.dialect == "sqlite":
+        return {"dialect": "sqlite", "system_identifier": None, "database": str(target.file()), "oid": None}
+    with target.connect() as connection:
+        return catalog.identity(connection).key()
+
+
+def mark(run_id: str, plan: str) -> str:
+    """What a run leaves as the comment of the version table."""
+    return json.dumps({"run": run_id, **({"plan": plan} if plan else {})})
+
+
+def refuse_elsewhere(target: Target, ours: Mapping[str, Any], said: Event) -> None:
+    """Refuse a connection of the child's that leads to another database, a replica, or one that takes no writes."""
+    if target.dialect == "sqlite":
+        there = said.get("dialect") == "sqlite" and Path(said["database"]).resolve() == target.file().resolve()
+    else:
+        known = [key for key in ("system_identifier", "oid", "database") if ours[key] is not None and said.get(key)]
+        there = "oid" in known and all(str(said[key]) == str(ours[key]) for key in known)
+    if not there:
+        raise Refused(
+            f"the project's env.py connects to {said.get('database') or 'another server'}, not to target {target.name};"
+            " nothing was executed there",
+            why="it does not take the URL from sqlalchemy.url or DATABASE_URL",
+            do="let env.py read config.get_main_option('sqlalchemy.url') or DATABASE_URL, then run again",
+        )
+    if said.get("replica") or said.get("read_only"):
+        raise Refused(
+            f"target {target.name} takes no writes; nothing was changed",
+            why="it is a replica" if said.get("replica") else "its sessions are read-only",
+            do="put the primary's address into the URL (target_session_attrs=read-write finds it among several hosts)",
+        )
+
+
+def was_cut(error: Event) -> bool:
+    """Whether what failed is the connection, or the child itself, so that a commit may have been made all the same."""
+    return error["kind"] == "died" or bool(re.search(_CUT, error["message"]))
+
+
+def committed(target: Target, xid: str) -> bool:
+    """Whether the server committed a transaction whose commit was not answered."""
+    from sqlalchemy import text
+
+    with target.connect() as connection:
+        return connection.execute(text("SELECT txid_status(:xid)"), {"xid": int(xid)}).scalar() == "committed"
+
+
+def answered_late(done: Migration) -> Migration:
+    return replace(done, headline=f"{done.headline}; the connection was lost after the commit, which the server made")
+
+
 def migration(
     command: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
 ) -> Migration:
@@ -95,19 +154,30 @@ def moved_on(target: Target, what: str = "its revision or its schema changed") -
     )
 
 
-def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mapping[str, Any]) -> AfdbError:
+def failed(
+    target: Target, error: Event, before: Mapping[str, Any], after: Mapping[str, Any], ending: Ending
+) -> AfdbError:
     said = f"{error['kind']}: {error['message']}"
     here = ", ".join(after["revisions"]) or "nothing stamped"
-    if after != before:
+    if ending.state == endings.COMPLETE:
         return Incomplete(
-            f"target {target.name} was changed, and not all of it was done; it stands at {here}",
+            f"target {target.name} is complete at {here}, and the command failed after that",
             why=said,
-            do="mend the cause, then run the same command again: it goes on where this one stopped",
+            do=f"mend the cause; nothing is left to be migrated: afdb current --target {target.name}",
+        )
+    if after != before or ending.state != endings.UNCHANGED:
+        next_ = "; then ".join(ending.repair) or ending.why
+        return Incomplete(
+            f"target {target.name} was changed, and not all of it was done; it stands at {here} ({ending.state})",
+            why=said,
+            do="mend the cause, then run the same command again: it goes on where this one stopped"
+            if len(ending.repair) == 1 and ending.state != endings.INVALID
+            else f"mend the cause, then: {next_}",
         )
     if error.get("sqlstate") in NO_LOCK:
         return Refused(
             f"target {target.name} is as it was ({here}): a lock was not to be had in {ATTEMPTS} attempts",
-            why=_blockers(target) or said,
+            why=blockers(target) or said,
             do="wait for that transaction to end, or end it, then run again",
         )
     if parts := error.get("parts"):
@@ -127,8 +197,24 @@ def failed(target: Target, error: Event, before: Mapping[str, Any], after: Mappi
 
 def stamped(outcome: Outcome) -> bool:
     """Whether the revisions were run to the point where Alembic writes down that they were."""
-    writes = re.compile(rf"(INSERT INTO|UPDATE|DELETE FROM) (\S+\.)?{catalog.VERSION_TABLE}\b")
-    return any(writes.match(statement["sql"]) for statement in outcome.statements)
+    return any(stamps(statement["sql"]) for statement in outcome.statements)
+
+
+def invalid(target: Target, after: Mapping[str, Any], ending: Ending) -> Incomplete:
+    return Incomplete(
+        f"target {target.name} is stamped {', '.join(after['revisions'])}, and not all of it is valid",
+        why="the server vouches not for an index that a failed concurrent build left; IF NOT EXISTS passed over it",
+        do="; then ".join(ending.repair),
+    )
+
+
+def silent(target: Target, why: str) -> Incomplete:
+    return Incomplete(
+        f"UNKNOWN: the network to target {target.name} fell silent during a change, and the run was ended",
+        why=why,
+        do=f"when it answers again: afdb current --target {target.name}; then run the same command again,"
+        " it looks at what stands and does what is left",
+    )
 
 
 def uncommitted(target: Target, after: Mapping[str, Any]) -> Incomplete:
@@ -157,7 +243,7 @@ def interrupted(target: Target, before: Mapping[str, Any], after: Mapping[str, A
     )
 
 
-def _blockers(target: Target) -> str:
+def blockers(target: Target) -> str:
     """The sessions whose open transaction may hold the lock, oldest first."""
     if target.dialect == "sqlite":
         return "another process is writing to the file"

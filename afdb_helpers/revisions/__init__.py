@@ -11,14 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.revisions.process import Event, Outcome, Session, changes, run, tidy
+from afdb_helpers.revisions.process import Abandoned, Event, Outcome, Session, changes, run, tidy
 
-__all__ = ["Event", "Graph", "Outcome", "Project", "Revision", "Session", "changes", "find", "run", "tidy"]
+__all__ = [
+    "Abandoned",
+    "Event",
+    "Graph",
+    "Outcome",
+    "Project",
+    "Revision",
+    "Session",
+    "changes",
+    "find",
+    "from_events",
+    "run",
+    "tidy",
+]
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One file of the chain. `mapping` is what it declares about renamed columns, None where it declares nothing."""
+    """One file of the chain. `mapping` is what it declares about renamed columns, None where it declares nothing.
+
+    `resumes`: it has `missing(connection)`, so it can tell what is left of it to do.
+    """
 
     id: str
     down: tuple[str, ...]
@@ -26,6 +42,7 @@ class Revision:
     path: Path
     sha256: str
     mapping: dict[str, Any] | None = field(default=None, compare=False)
+    resumes: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -128,9 +145,7 @@ class Project:
                 why=f"{outcome.error['kind']}: {outcome.error['message']}",
                 do=f"see what `alembic -c {self.ini} history` says",
             )
-        revisions = [e for e in outcome.events if e["event"] == "revision"]
-        heads = next(e["heads"] for e in outcome.events if e["event"] == "heads")
-        return Graph(tuple(map(_revision, revisions)), tuple(heads))
+        return from_events(outcome.events)
 
 
 _known: dict[Project, tuple[Graph, list[tuple[int, int]]]] = {}
@@ -163,7 +178,13 @@ def find(ini: str | Path | None = None, *, python: str | Path | None = None) -> 
     return Project(found.absolute(), Path(python) if python else None)
 
 
+def from_events(events: list[Event]) -> Graph:
+    """The graph that a child described."""
+    heads = next(e["heads"] for e in events if e["event"] == "heads")
+    return Graph(tuple(_revision(e) for e in events if e["event"] == "revision"), tuple(heads))
+
+
 def _revision(event: Event) -> Revision:
     path = Path(event["path"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Revision(event["id"], tuple(event["down"]), event["doc"], path, digest, event["mapping"])
+    return Revision(event["id"], tuple(event["down"]), event["doc"], path, digest, event["mapping"], event["resumes"])

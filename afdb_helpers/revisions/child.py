@@ -2,13 +2,14 @@
 
 A script, not a module of the package: it needs nothing but that project's Alembic (≥ 1.8) and SQLAlchemy (≥ 1.4), and
 leaves its env.py as it is. The request is one JSON line on standard input; events go out as JSON lines on the file
-descriptor named in argv. Before a commit, and before a statement outside a transaction, it waits for one line on
-standard input, which says that the event was stored. When that closes (the parent died) it leaves at once, even amid
-a statement, and the server rolls back.
+descriptor named in argv. After a connection, before a commit, and before a statement outside a transaction, it waits
+for one line on standard input, which says that the event was stored. When that closes (the parent died) it leaves at
+once, even amid a statement, and the server rolls back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -25,6 +26,17 @@ WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p', 'v', 'm
 ORDER BY 1, 2
 """
 _CODES = ("pgcode", "sqlstate", "sqlite_errorname")  # what drivers call the error's code
+_WHERE = """
+SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+       pg_backend_pid(), txid_current_if_assigned()::text
+FROM pg_database d WHERE d.datname = current_database()
+"""
+_SIGN = """
+DO $afdb$ BEGIN EXECUTE {};
+EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM;
+END $afdb$
+"""
+_SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 class Channel:
@@ -44,29 +56,70 @@ class Channel:
 
 
 class Observer:
-    """Reports every statement, commit and rollback on any engine of this process.
+    """Reports every connection, statement, commit and rollback on any engine of this process.
 
     `ask` is a question put to the server after each statement, on its connection; `stepwise`, each of them waits until
-    the parent has looked.
+    the parent has looked. `mark` is left as a comment on the version table by the transaction that stamps.
     """
 
-    def __init__(self, channel: Channel, *, locks: bool, ask: str = "", stepwise: bool = False) -> None:
+    def __init__(self, channel: Channel, request: dict[str, Any]) -> None:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
-        self.channel, self.locks, self.number = channel, locks, 0
-        self.ask, self.report = ask, channel.confirm if stepwise else channel.emit
+        self.channel, self.locks, self.number = channel, bool(request.get("locks")), 0
+        self.ask, self.report = request.get("ask") or "", channel.confirm if request.get("stepwise") else channel.emit
+        self.settings, self.mark = request.get("settings") or {}, request.get("mark")
         self.held: set[tuple[str, str]] = set()
+        self.stamps = False
+        event.listen(Engine, "engine_connect", self.connected)
         event.listen(Engine, "before_cursor_execute", self.before)
         event.listen(Engine, "after_cursor_execute", self.after)
-        event.listen(Engine, "commit", lambda connection: self.ended("commit"))
-        event.listen(Engine, "rollback", lambda connection: self.ended("rollback"))
+        event.listen(Engine, "commit", lambda connection: self.ended(connection, "commit"))
+        event.listen(Engine, "rollback", lambda connection: self.ended(connection, "rollback"))
+
+    def connected(self, connection: Any, *_branch: Any) -> None:
+        """Before the first statement of a session: give it its settings, and say which database it is on."""
+        if connection.info.get("afdb"):
+            return
+        connection.info["afdb"] = True
+        self.follow(connection.dialect)
+        self.channel.confirm("connected", dialect=connection.dialect.name, **self.introduced(connection))
+
+    def introduced(self, connection: Any) -> dict[str, Any]:
+        if connection.dialect.name == "sqlite":
+            listed = ask(connection, "PRAGMA database_list")
+            return {"database": next((row[2] for row in listed if row[1] == "main"), "")}
+        if connection.dialect.name != "postgresql":
+            return {"database": None}
+        given = ", ".join(f"set_config({quoted(k)}, {quoted(v)}, false)" for k, v in self.settings.items())
+        if given:
+            ask(connection, f"SELECT {given}")
+            connection.connection.commit()
+        facts = where(connection)
+        with contextlib.suppress(Exception):  # hosted servers keep it to themselves
+            facts["system_identifier"] = ask(connection, _SYSTEM)[0][0]
+        connection.connection.rollback()
+        return facts
+
+    def follow(self, dialect: Any) -> None:
+        """Say also when a commit has come back; SQLAlchemy has an event before it only."""
+        if getattr(dialect.do_commit, "afdb", False):
+            return
+        commit = dialect.do_commit
+
+        def followed(raw: Any) -> None:
+            commit(raw)
+            self.channel.emit("committed", after=self.number)
+
+        followed.afdb = True  # type: ignore[attr-defined]
+        dialect.do_commit = followed
 
     def before(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         self.number += 1
         chosen = connection.get_execution_options().get("isolation_level")
         alone = (chosen or getattr(connection.dialect, "_on_connect_isolation_level", None)) == "AUTOCOMMIT"
-        context._afdb_started = time.monotonic()
+        context._afdb_started, context._afdb_alone = time.monotonic(), alone
+        self.stamps = self.stamps or is_stamp(sql)
         send = self.channel.confirm if alone else self.report
         send("statement", n=self.number, sql=sql, alone=alone)
 
@@ -74,33 +127,81 @@ class Observer:
         seconds = time.monotonic() - context._afdb_started
         rows = cursor.rowcount if isinstance(cursor.rowcount, int) and cursor.rowcount >= 0 else None
         facts = {"seconds": round(seconds, 6), "rows": rows, "locks": self.taken(connection)}
-        self.report("done", n=self.number, **facts, **self.answered(connection))
+        if self.ask and connection.dialect.name == "postgresql":
+            facts["answer"] = [list(row) for row in ask(connection, self.ask)]
+        self.report("done", n=self.number, **facts)
+        if context._afdb_alone and self.stamps:
+            self.sign(connection)
 
     def taken(self, connection: Any) -> list[list[str]]:
         """The table locks that this transaction holds now and did not hold before: [relation, mode]."""
         if not self.locks or connection.dialect.name != "postgresql":
             return []
-        cursor = connection.connection.cursor()
-        cursor.execute(_LOCKS)
-        now = {(row[0], row[1]) for row in cursor.fetchall()}
-        cursor.close()
+        now = {(row[0], row[1]) for row in ask(connection, _LOCKS)}
         fresh = sorted(now - self.held)
         self.held |= now
         return [list(lock) for lock in fresh]
 
-    def answered(self, connection: Any) -> dict[str, Any]:
-        """What the question brought, as `answer`: a list a row."""
-        if not self.ask or connection.dialect.name != "postgresql":
-            return {}
-        cursor = connection.connection.cursor()
-        cursor.execute(self.ask)
-        rows = [list(row) for row in cursor.fetchall()]
-        cursor.close()
-        return {"answer": rows}
-
-    def ended(self, how: str) -> None:
+    def ended(self, connection: Any, how: str) -> None:
         self.held.clear()
-        (self.channel.confirm if how == "commit" else self.report)(how, after=self.number)
+        if how == "rollback":
+            self.stamps = False
+            return self.report(how, after=self.number)
+        if self.stamps:
+            self.sign(connection)
+        facts = None
+        if connection.dialect.name == "postgresql":
+            with contextlib.suppress(Exception):  # the transaction failed: the server will make this a rollback
+                facts = where(connection)
+        return self.channel.confirm(how, after=self.number, where=facts)
+
+    def sign(self, connection: Any) -> None:
+        """Leave in the database which run stamped it; where the role may not, it is said and nothing else fails."""
+        self.stamps = False
+        if not self.mark or connection.dialect.name != "postgresql":
+            return
+        from alembic import context
+
+        migration = context.get_context()
+        quote = connection.dialect.identifier_preparer.quote
+        table = ".".join(quote(part) for part in (migration.version_table_schema, migration.version_table) if part)
+        sentence = quoted(f"COMMENT ON TABLE {table} IS {quoted(self.mark)}")
+        ask(connection, _SIGN.format(sentence), rows=False)
+
+
+def ask(connection: Any, sql: str, *, rows: bool = True) -> list[Any]:
+    """The rows of a question of our own, past every event."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if rows else []
+    finally:
+        cursor.close()
+
+
+def where(connection: Any) -> dict[str, Any]:
+    """The database that the session is on now, and its transaction's number where it has one."""
+    names = ("oid", "database", "replica", "read_only", "pid", "xid")
+    return dict(zip(names, ask(connection, _WHERE)[0]))  # noqa: B905 — a project's Python may be 3.9
+
+
+def quoted(value: Any) -> str:
+    """A literal of SQL."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def is_stamp(sql: str) -> bool:
+    """Whether a statement writes a revision into the version table."""
+    words = sql.split(None, 3)
+    if not words or words[0].upper() not in ("INSERT", "UPDATE", "DELETE"):
+        return False
+    from alembic import context
+
+    try:
+        name = context.get_context().version_table
+    except Exception:  # no migration goes on
+        return False
+    return any(word.split(".")[-1].strip('"') == name for word in words[1:3])
 
 
 def leave_with_parent() -> None:
@@ -153,8 +254,10 @@ def describe(config: Any, channel: Channel) -> None:
             doc=revision.doc or "",
             path=revision.path,
             mapping=getattr(revision.module, "mapping", None),
+            resumes=hasattr(revision.module, "missing"),
         )
-    channel.emit("heads", heads=list(script.get_heads()))
+    setattr(ScriptDirectory, "from_config", lambda _config: script)  # noqa: B010 — what follows reads no file again
+    channel.confirm("heads", heads=list(script.get_heads()))
 
 
 def carry_out(request: dict[str, Any], channel: Channel) -> None:
@@ -162,13 +265,12 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
     from alembic import command
 
     config = configuration(request)
-    if request["command"] == "describe":
-        return describe(config, channel)
+    if request.get("describe") or request["command"] == "describe":
+        describe(config, channel)
     if request.get("observe"):
-        ask, stepwise = request.get("ask") or "", bool(request.get("stepwise"))
-        Observer(channel, locks=bool(request.get("locks")), ask=ask, stepwise=stepwise)
-    getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
-    return None
+        Observer(channel, request)
+    if request["command"] != "describe":
+        getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from afdb_helpers.errors import ConfigError
 
 Event = dict[str, Any]
 CHILD = Path(__file__).with_name("child.py")
+BEAT = 1  # seconds
 GRACE = 5.0  # seconds between asking the child to leave and making it
 
 
@@ -29,33 +31,26 @@ class Session:
     lock_timeout: int = 0
     statement_timeout: int = 0
 
-    def environment(self) -> dict[str, str]:
-        """As PGOPTIONS and PGAPPNAME, which libpq hands to the server whatever the env.py does.
+    def settings(self) -> dict[str, str]:
+        """What the child sets in each session before its first statement, whatever driver, URL or env.py made it.
 
-        A server notices within two seconds that its client died, and ends a transaction idle for five minutes.
+        A server notices within two seconds that its client died, within half a minute that the network did, and ends a
+        transaction idle for five minutes.
         """
-        settings = {
+        times = {
             "lock_timeout": self.lock_timeout,
             "statement_timeout": self.statement_timeout,
             "client_connection_check_interval": 2000,
             "idle_in_transaction_session_timeout": 300_000,
+            "tcp_keepalives_idle": 10,
+            "tcp_keepalives_interval": 5,
+            "tcp_keepalives_count": 3,
         }
-        ours = " ".join(f"-c {key}={value}" for key, value in settings.items() if value)
-        return {
-            "PGOPTIONS": f"{os.environ.get('PGOPTIONS', '')} {ours}".strip(),
-            "PGAPPNAME": self.application_name,
-        }
+        return {"application_name": self.application_name, **{k: str(v) for k, v in times.items() if v}}
 
-    def within(self, url: str) -> str:
-        """The URL with these settings after its own; where it has some, libpq reads neither PGOPTIONS nor PGAPPNAME."""
-        from sqlalchemy import make_url
 
-        parsed, ours = make_url(url), self.environment()
-        own = parsed.query.get("options")
-        more = {"options": f"{own} {ours['PGOPTIONS']}"} if isinstance(own, str) else {}
-        if "application_name" in parsed.query:
-            more["application_name"] = ours["PGAPPNAME"]
-        return parsed.update_query_dict(more).render_as_string(hide_password=False)
+class Abandoned(Exception):
+    """Raised in a callback to end the child at once: it is not worth asking it to leave."""
 
 
 @dataclass(frozen=True)
@@ -76,37 +71,39 @@ def run(
     session: Session | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_interrupt: Callable[[], None] = lambda: None,
+    on_quiet: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first.
 
     An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed;
-    `on_interrupt` is called first, to cancel what the child waits for.
+    `on_interrupt` is called first, to cancel what the child waits for. `meanwhile` runs while the child starts, and
+    `on_quiet` after each second without an event.
     A failing command is an `Outcome` with an error, for the caller to name; a child that does not start raises.
     """
-    child, receiving = _start(ini.parent, str(python or sys.executable), session.environment() if session else {})
+    child, receiving = _start(ini.parent, str(python or sys.executable))
     with (
-        os.fdopen(receiving, encoding="utf-8") as stream,
+        os.fdopen(receiving, "rb", buffering=0) as stream,
         _ended_with(child, on_interrupt),
         _printed_by(child) as printed,
     ):
         assert child.stdin is not None
-        asked = {"ini": str(ini.absolute()), **request}
-        if session and request.get("url"):
-            asked["url"] = session.within(request["url"])
-        _answer(child.stdin, json.dumps(asked))
-        events = list(_relay(stream, child.stdin, on_event))
+        settings = session.settings() if session else {}
+        _answer(child.stdin, json.dumps({"ini": str(ini.absolute()), "settings": settings, **request}))
+        meanwhile()
+        events = list(_relay(_lines(stream, on_quiet), child.stdin, on_event))
         child.wait()
     return _outcome(events, "".join(printed), child.returncode)
 
 
-def _start(folder: Path, python: str, settings: Mapping[str, str]) -> tuple[subprocess.Popen[str], int]:
+def _start(folder: Path, python: str) -> tuple[subprocess.Popen[str], int]:
     """The child, and the file descriptor on which its events arrive."""
     receiving, sending = os.pipe()
     try:
         child = subprocess.Popen(
             [python, str(CHILD), str(sending)],
             cwd=folder.absolute(),
-            env={**os.environ, **settings, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             pass_fds=(sending,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -123,8 +120,23 @@ def _start(folder: Path, python: str, settings: Mapping[str, str]) -> tuple[subp
     return child, receiving
 
 
-def _relay(stream: IO[str], answers: IO[str], on_event: Callable[[Event], None]) -> Iterator[Event]:
-    for line in stream:
+def _lines(stream: IO[bytes], on_quiet: Callable[[], None]) -> Iterator[bytes]:
+    """Each line as it comes; `on_quiet` after each `BEAT` in which none does."""
+    ready = select.poll()
+    ready.register(stream, select.POLLIN)
+    begun = b""
+    while True:
+        if not ready.poll(BEAT * 1000):
+            on_quiet()
+            continue
+        if not (read := stream.read(65536)):
+            return
+        *whole, begun = (begun + read).split(b"\n")
+        yield from whole
+
+
+def _relay(lines: Iterator[bytes], answers: IO[str], on_event: Callable[[Event], None]) -> Iterator[Event]:
+    for line in lines:
         event = json.loads(line)
         on_event(event)
         if event.get("confirm"):
@@ -143,12 +155,13 @@ def _ended_with(child: subprocess.Popen[str], on_interrupt: Callable[[], None]) 
     """On the way out by an exception: ask the child to leave, then make it, also when interrupted a second time."""
     try:
         yield
-    except BaseException:
-        child.send_signal(signal.SIGINT)
+    except BaseException as error:
         try:
-            on_interrupt()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)
+            if not isinstance(error, Abandoned):
+                child.send_signal(signal.SIGINT)
+                on_interrupt()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(GRACE)
         finally:
             child.kill()
             child.wait()
