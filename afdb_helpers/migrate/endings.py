@@ -16,11 +16,11 @@ UNCHANGED, COMPLETE, BETWEEN = "unchanged", "complete", "between revisions"
 APPLIED, INVALID = "applied but not stamped", "stamped but invalid"
 _NAME = r'((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?)'
 _UNDO = [  # what undoes a statement that stands without its stamp, so that its revision can begin again
-    (rf"CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?{_NAME} ON", "DROP INDEX CONCURRENTLY IF EXISTS {}"),
-    (rf"CREATE TABLE {_NAME}", "DROP TABLE IF EXISTS {}"),
-    (rf"CREATE (?:MATERIALIZED )?VIEW {_NAME}", "DROP VIEW IF EXISTS {}"),
-    (rf"ALTER TABLE {_NAME} ADD COLUMN {_NAME}", "ALTER TABLE {} DROP COLUMN IF EXISTS {}"),
-    (rf"ALTER TABLE {_NAME} ADD CONSTRAINT {_NAME}", "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}"),
+    (r"CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?NAME ON", "DROP INDEX CONCURRENTLY IF EXISTS {}"),
+    (r"CREATE TABLE NAME", "DROP TABLE IF EXISTS {}"),
+    (r"CREATE (?:MATERIALIZED )?VIEW NAME", "DROP VIEW IF EXISTS {}"),
+    (r"ALTER TABLE NAME ADD COLUMN NAME", "ALTER TABLE {} DROP COLUMN IF EXISTS {}"),
+    (r"ALTER TABLE NAME ADD CONSTRAINT NAME", "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}"),
 ]
 _AGAIN = re.compile(r"\bIF (NOT )?EXISTS\b|\bVALIDATE CONSTRAINT\b|^\s*(ANALYZE|VACUUM|SET|COMMENT)\b", re.IGNORECASE)
 
@@ -69,7 +69,7 @@ def _applied(target: Target, graph: Graph | None, after: Mapping[str, Any], agai
 def undo(statement: str) -> str | None:
     """The statement that takes back what this one made; None where none is known."""
     for pattern, inverse in _UNDO:
-        if found := re.match(r"\s*" + pattern, statement, re.IGNORECASE):
+        if found := re.match(r"\s*" + pattern.replace("NAME", _NAME), statement, re.IGNORECASE):
             return inverse.format(*found.groups())
     return None
 

@@ -36,6 +36,7 @@ DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM;
 END $afdb$
 """
+_SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
@@ -90,11 +91,10 @@ class Observer:
             listed = ask(connection, "PRAGMA database_list")
             return {"database": next((row[2] for row in listed if row[1] == "main"), "")}
         if connection.dialect.name != "postgresql":
-            return {"database": None}
-        given = ", ".join(f"set_config({quoted(k)}, {quoted(v)}, false)" for k, v in self.settings.items())
-        if given:
-            ask(connection, f"SELECT {given}")
-            connection.connection.commit()
+            return {}
+        for name, value in self.settings.items():
+            ask(connection, _SET.format(quoted(name), quoted(value)))
+        connection.connection.commit()
         facts = where(connection)
         with contextlib.suppress(Exception):  # hosted servers keep it to themselves
             facts["system_identifier"] = ask(connection, _SYSTEM)[0][0]
@@ -138,8 +138,7 @@ class Observer:
         if not self.locks or connection.dialect.name != "postgresql":
             return []
         now = {(row[0], row[1]) for row in ask(connection, _LOCKS)}
-        fresh = sorted(now - self.held)
-        self.held |= now
+        fresh, self.held = sorted(now - self.held), self.held | now
         return [list(lock) for lock in fresh]
 
     def ended(self, connection: Any, how: str) -> None:
