@@ -3,8 +3,9 @@
     python benchmarks/online_migration.py [--rows 100000,1000000] [--writers 3] [--figure docs/figures/online-migration]
 
 Each round: a private server with a production's settings (fsync on), a database at 001 with that many audit rows, three
-clients that read and write all the time, and one migration. Prints a table: the longest statement of the application,
-acknowledged audit rows lost, statements that failed, the migration's time, its client's memory.
+clients that read and write all the time, and one `alembic upgrade head`, of `benchmarks/plain` or of this project.
+Prints a table: the longest statement of the application, acknowledged audit rows lost, statements that failed, the
+migration's time, its client's memory.
 """
 
 from __future__ import annotations
@@ -29,28 +30,7 @@ from afdb_helpers.embedded_postgres import Server
 ROOT = Path(__file__).resolve().parents[1]
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB",
            "max_wal_size": "8GB", "checkpoint_timeout": "15min"}  # fmt: skip
-PLAIN = """
-BEGIN;
-ALTER TABLE agents RENAME user_id TO created_by;
-ALTER TABLE workflows RENAME user_id TO created_by;
-ALTER TABLE blueprints RENAME user_id TO created_by;
-ALTER TABLE executions RENAME type TO execution_type;
-ALTER TABLE executions RENAME entity_id TO resource_id;
-ALTER TABLE executions RENAME result TO output_data;
-ALTER TABLE executions RENAME user_id TO created_by;
-CREATE UNIQUE INDEX ix_api_keys_key_hash ON api_keys (key_hash);
-CREATE TABLE audit_logs_new (id serial PRIMARY KEY, legacy_id varchar, event_type varchar NOT NULL,
-  user_id varchar REFERENCES users, tenant_id varchar REFERENCES tenants, resource_type varchar, resource_id varchar,
-  action varchar, success boolean, details json, created_at timestamp, ip_address varchar);
-INSERT INTO audit_logs_new (legacy_id, event_type, user_id, tenant_id, resource_type, resource_id, action, success,
-  details, created_at)
-  SELECT id, event_type, user_id, tenant_id, resource_type, resource_id, action, success, metadata, created_at
-  FROM audit_logs ORDER BY created_at, id COLLATE "C";
-DROP TABLE audit_logs;
-ALTER TABLE audit_logs_new RENAME TO audit_logs;
-CREATE INDEX ix_audit_logs_created_at ON audit_logs (created_at);
-COMMIT;
-"""
+PLAIN = ROOT / "benchmarks" / "plain" / "alembic.ini"
 MANY = """
 INSERT INTO audit_logs (id, event_type, user_id, tenant_id, resource_type, resource_id, action, success, metadata,
   created_at)
@@ -79,25 +59,25 @@ def _dsn(server: Server) -> dict[str, Any]:
     return {"host": str(server.socket), "user": "postgres", "dbname": demo.DATABASE}
 
 
-def plain(server: Server, url: str) -> None:
-    """The copy-and-rename that a migration usually is."""
-    session = psycopg2.connect(**_dsn(server))
-    session.autocommit = True
-    session.cursor().execute(PLAIN)
-    session.close()
+def plain(url: str) -> None:
+    """The copy-and-rename that a migration usually is, in one transaction."""
+    _upgrade(url, "-c", str(PLAIN))
 
 
-def ours(server: Server, url: str) -> None:
+def ours(url: str) -> None:
     """`alembic upgrade head`, as an operator runs it."""
-    alembic = Path(sys.executable).with_name("alembic")
+    _upgrade(url)
+
+
+def _upgrade(url: str, *options: str) -> None:
+    command = [str(Path(sys.executable).with_name("alembic")), *options, "upgrade", "head"]
     settings = {**os.environ, "DATABASE_URL": url}
-    command = [str(alembic), "upgrade", "head"]
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
 
 
-def measure(rows: int, writers: int, method: Callable[[Server, str], None]) -> Round:
+def measure(rows: int, writers: int, method: Callable[[str], None]) -> Round:
     with embedded_postgres.start(settings=DURABLE) as server:
         url = demo.create(server)
         session = psycopg2.connect(**_dsn(server))
@@ -110,7 +90,7 @@ def measure(rows: int, writers: int, method: Callable[[Server, str], None]) -> R
         with application.running(_dsn(server), clients=writers) as load:
             time.sleep(1.0)
             started = time.monotonic()
-            method(server, url)
+            method(url)
             seconds = time.monotonic() - started
             time.sleep(1.0)
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
