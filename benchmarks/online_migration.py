@@ -121,7 +121,7 @@ def picture(rounds: list[Round], path: Path) -> None:
         xscale="log",
         yscale="log",
     )
-    loss.set(title="Rows acknowledged to the application, and lost", ylabel="audit rows", xscale="log")
+    loss.set(title="Acknowledged rows that are lost", ylabel="audit rows", xscale="log")
     for axes in (stall, loss):
         axes.set_xlabel("audit rows in the table")
         axes.grid(alpha=0.3)
