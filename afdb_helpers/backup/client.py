@@ -45,6 +45,16 @@ def available() -> dict[int, Path]:
     return found
 
 
+def compression(tools: Client) -> str:
+    """`zstd` where this client has it, else `gzip`, at the program's own level. The program is asked, no server is."""
+    if tools.major < 16:
+        return "gzip"
+    words = ["--format=directory", "--compress=zstd", "--file=/dev/null", "--dbname=host=/"]  # fails in either case
+    asked = [str(tools.program("pg_dump")), *words]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return "gzip" if "not support compression" in done.stderr else "zstd"
+
+
 def find(server: int, found: Mapping[int, Path] | None = None) -> Client:
     """The client of the server's own major version, else the oldest newer one. An older one cannot read a newer server.
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-DUMP, DATABASE, CATALOGUE = "dump", "database.sqlite", "catalogue.json"
+DUMP, DATABASE, CATALOGUE, ROLES = "dump", "database.sqlite", "catalogue.json", "roles.sql"
 LOCK_TIMEOUT = 30_000  # milliseconds that a dump waits for a table that somebody is altering
 NOT_COVERED = {
     "postgresql": ["passwords of roles", "settings of the database and of roles", "tablespaces"],
@@ -92,17 +92,35 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         tables = _rows(connection, "dump_tables")
     _refuse_filtered(target, tables)
     tools = client.find(int(re.match(r"\d+", about["server"]["version"])[0]))  # type: ignore[index]
+    packed = client.compression(tools)
     with target.connect(snapshot=True, application_name="afdb backup") as connection, _looking(target):
         moment = _moment(connection, tables, lock_timeout)
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
-                     f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}"]  # fmt: skip
+                     f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}",
+                     *(["--compress=zstd"] if packed == "zstd" else [])]  # fmt: skip
         shown = meter.shown(f"dump of {target.name}", stores.last_size(folder.parent, about["identity"]),
                             lambda: sum(sealed.sizes(folder).values()))  # fmt: skip
         with shown, client.running(tools.program("pg_dump"), arguments, target) as run:
             content = _content(connection, folder)
             said = run.finish()
-    used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said}
-    return about | {"snapshot": moment, "client": used} | content
+    lacking = _roles(target, folder, tools)
+    used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said, "compression": packed}
+    return about | {"snapshot": moment, "client": used, "not_covered": NOT_COVERED["postgresql"] + lacking} | content
+
+
+def _roles(target: Target, folder: Path, tools: client.Client) -> list[str]:
+    """The server's roles beside the dump, as SQL without passwords; else what is then not covered, and why."""
+    program = tools.program("pg_dumpall")
+    if not program.is_file():
+        return [f"{ROLES}: this client has no pg_dumpall"]
+    words = ["--roles-only", "--no-role-passwords", f"--file={folder / ROLES}", f"--database={target.database}"]
+    try:
+        with client.running(program, words, target) as run:
+            run.finish()
+    except Unavailable as error:  # hosted servers may keep their roles to themselves
+        (folder / ROLES).unlink(missing_ok=True)
+        return [f"{ROLES}: {error.why}"]
+    return []
 
 
 def _refuse_filtered(target: Target, tables: list[Facts]) -> None:

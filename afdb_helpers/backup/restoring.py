@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
     from afdb_helpers.embedded_postgres import Server
 
-_OURS = re.compile("No space left|could not write|server closed the connection|Connection refused|signal")
+FASTEST = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "maintenance_work_mem": "256MB",
+           "max_wal_size": "16GB", "checkpoint_timeout": "1h", "jit": "off"}  # fmt: skip
+_OURS = re.compile(
+    "not support compression|No space left|could not write|server closed the connection|Connection refused|signal"
+)
 
 
 class NotRestorable(Refused):
@@ -65,18 +69,19 @@ class Copy:
 
 
 @contextlib.contextmanager
-def open_copy(backup: Backup, *, jobs: int = 2) -> Iterator[Copy]:
+def open_copy(backup: Backup, *, jobs: int = 2, settings: Mapping[str, str] | None = None) -> Iterator[Copy]:
     """The backup restored into a private server (SQLite: a temporary file), gone when the block ends.
 
-    Every file is hashed first. Raises `NotRestorable` (a `Refused`) when one is not as the manifest says or the dump
-    does not restore; `Unavailable` when it cannot be tried on this machine, which says nothing about the backup.
+    Every file is hashed first. `settings` are the private server's; FASTEST suit a copy that is only looked at.
+    Raises `NotRestorable` (a `Refused`) when a file is not as the manifest says or the dump does not restore;
+    `Unavailable` when it cannot be tried on this machine, which says nothing about the backup.
     """
     stores.fetch(backup)
     wrong = stores.differences(backup)
     if wrong:
         raise not_restorable(backup, wrong)
     opener = _sqlite if backup.manifest["dialect"] == "sqlite" else _postgresql
-    with opener(backup, jobs) as copy:
+    with opener(backup, jobs, settings or {}) as copy:
         yield copy
 
 
@@ -89,7 +94,7 @@ def not_restorable(backup: Backup, rows: list[dict[str, Any]]) -> NotRestorable:
 
 
 @contextlib.contextmanager
-def _sqlite(backup: Backup, jobs: int) -> Iterator[Copy]:
+def _sqlite(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[Copy]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="afdb-") as folder:
         shutil.copyfile(backup.path / DATABASE, Path(folder, DATABASE))
@@ -98,22 +103,35 @@ def _sqlite(backup: Backup, jobs: int) -> Iterator[Copy]:
 
 
 @contextlib.contextmanager
-def _postgresql(backup: Backup, jobs: int) -> Iterator[Copy]:
+def _postgresql(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[Copy]:
     started = time.monotonic()
-    with embedded_postgres.start(_version(backup)) as server:
+    version, programs = _installation(backup.manifest)
+    with embedded_postgres.start(version, settings=settings, programs=programs) as server:
         url = _restore(backup, server, jobs)
         yield Copy(url, str(server.version), time.monotonic() - started)
 
 
-def _version(backup: Backup) -> int:
-    """The client's major or the oldest newer one: an older server may not understand what that client wrote."""
-    needed, have = backup.manifest["client"]["major"], embedded_postgres.available()
-    fitting = [version for version in have if version >= needed]
+def _installation(facts: Mapping[str, Any]) -> tuple[int, Path]:
+    """Of the client's major or the oldest newer one that has all extensions: an older server may not understand it."""
+    needed, have = facts["client"]["major"], embedded_postgres.installations()
+    names = {extension["name"] for extension in facts["extensions"]}
+    fitting = [one for one in have if one[0] >= needed]
+    lacking = {one: sorted(names - embedded_postgres.extensions(one[1])) for one in fitting}
+    complete = [one for one in fitting if not lacking[one]]
+    if complete:
+        return min(complete, key=lambda one: one[0])
+    what = f"backup {facts['id']} cannot be restored on this machine"
     if fitting:
-        return min(fitting)
+        why = "; ".join(f"{version} in {at}: {', '.join(lacking[version, at])}" for version, at in fitting)
+        raise Unavailable(
+            what,
+            why=f"no private PostgreSQL here has all of its extensions; lacking in {why}",
+            do=f"apt-get install postgresql-{needed} with the extensions, or prove it where they are",
+        )
+    found = ", ".join(str(one[0]) for one in have) or "none"
     raise Unavailable(
-        f"backup {backup.id} cannot be restored on this machine",
-        why=f"it needs a private PostgreSQL {needed} or newer; found: {', '.join(map(str, have)) or 'none'}",
+        what,
+        why=f"it needs a private PostgreSQL {needed} or newer; found: {found}",
         do=f"pip install 'afdb-helpers[demo]' for 16 and 18, or apt-get install postgresql-{needed}",
     )
 
@@ -128,10 +146,9 @@ def _restore(backup: Backup, server: Server, jobs: int) -> str:
     url = server.url(name) if name in server.databases() else server.create_database(name)
     with contextlib.closing(psycopg2.connect(host=str(server.socket), user="postgres", dbname=name)) as session:
         session.autocommit = True
-        _require_extensions(session.cursor(), facts)
         _create_roles(session.cursor(), facts["roles"])
         _set_up(session.cursor(), facts)
-    tools = client.find(max(server.version, facts["client"]["major"]))
+    tools = client.Client(server.version, str(server.version), server.programs)
     arguments = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", str(backup.path / DUMP)]
     copy = targets.parse("copy", url, {})
     with growing(backup, copy), client.running(tools.program("pg_restore"), arguments, copy) as run:
@@ -155,17 +172,6 @@ def growing(backup: Backup, target: Target) -> Iterator[None]:
 
         with meter.shown(f"restore of {backup.id}", total, grown):
             yield
-
-
-def _require_extensions(cursor: Cursor, facts: Mapping[str, Any]) -> None:
-    cursor.execute("SELECT name FROM pg_available_extensions")
-    lacking = sorted({extension["name"] for extension in facts["extensions"]} - {row[0] for row in cursor.fetchall()})
-    if lacking:
-        raise Unavailable(
-            f"backup {facts['id']} cannot be restored on this machine",
-            why=f"the private PostgreSQL does not have the extension {', '.join(lacking)}",
-            do="restore it on a machine whose PostgreSQL has the extension",
-        )
 
 
 def _create_roles(cursor: Cursor, roles: list[dict[str, Any]]) -> None:
