@@ -91,10 +91,8 @@ class Server:
 
 def available() -> dict[int, Path]:
     """The major versions to be had here, each with the folder of its programs; the newest first."""
-    found: dict[int, Path] = {}
-    for version, programs in installations():
-        found.setdefault(version, programs)
-    return found
+    preferred = reversed(installations())  # the first of a version wins
+    return dict(sorted(preferred, key=lambda one: -one[0]))
 
 
 def installations() -> list[tuple[int, Path]]:
@@ -111,19 +109,17 @@ def installations() -> list[tuple[int, Path]]:
 
 def extensions(programs: Path) -> set[str]:
     """The extensions that an installation brings."""
-    share = programs.parent / "share"
-    debian = Path("/usr/share/postgresql", programs.parent.name)
-    folders = (share / "extension", share / "postgresql" / "extension", debian / "extension")
-    return {file.stem for folder in folders for file in folder.glob("*.control")}
+    own, debian = programs.parent / "share", Path("/usr/share/postgresql", programs.parent.name)
+    shares = (own, own / "postgresql", debian)
+    return {file.stem for share in shares for file in (share / "extension").glob("*.control")}
 
 
 @contextlib.contextmanager
 def start(
     version: int = DEFAULT_VERSION, *, settings: Mapping[str, str] | None = None, programs: Path | None = None
 ) -> Iterator[Server]:
-    """A server for the time of the `with` block; afterwards it and its data are gone.
+    """A server for the time of the block, of the installation `programs` if named; then it is gone with its data.
 
-    `programs`: the installation's, where the version alone does not decide.
     Speed comes before durability (fsync is off), which is right for copies. A server that an earlier, killed process
     left behind is stopped and removed first.
     """
