@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.operations import Operations
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
@@ -111,6 +112,8 @@ def run(connection: sa.Connection) -> None:
     refuse_unknown()
     if doing == "upgrade":
         reopen_unfinished(connection)
+    if doing == "downgrade":
+        take_back_prepared(connection)
     if connection.dialect.name == "sqlite" and doing in ("upgrade", "downgrade"):
         run_checked(connection)
     else:
@@ -175,6 +178,19 @@ def reopen_unfinished(connection: sa.Connection) -> None:
         if stamped in wanted and (lacks := lacking(connection, stamped)):
             log.warning("stamped %s but unfinished, lacking %s: running it again", stamped, ", ".join(lacks))
             migration.stamp(script, script.get_revision(stamped).down_revision)
+
+
+def take_back_prepared(connection: sa.Connection) -> None:
+    """A downgrade to where the database is stamped: what an upgrade beyond it prepared, and left, is taken back."""
+    script, migration = context.script, context.get_context()
+    for stamped in migration.get_current_heads():
+        if str(migration.opts["destination_rev"]) == stamped:
+            for above in sorted(script.get_revision(stamped).nextrev):
+                module = script.get_revision(above).module
+                if hasattr(module, "prepared") and (left := module.prepared(connection)):
+                    log.warning("taking back what an upgrade to %s left: %s", above, ", ".join(left))
+                    with Operations.context(migration):
+                        module.abandon()
 
 
 @contextmanager

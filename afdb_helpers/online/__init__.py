@@ -14,6 +14,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
     batches         rows changed a few at a time
     numbering       a text key gets its number meanwhile
     lettering       a number key gets its text key back
+    abandoned       a preparation that nobody goes on with is taken back
     steps           tables, columns, defaults, keys, indexes, names
     rekey           a text key that becomes a number, and back
     triggers        a table's own triggers, silent meanwhile
@@ -23,6 +24,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
 
 from __future__ import annotations
 
+from afdb_helpers.online.abandoned import abandon, abandon_back, prepared
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
 from afdb_helpers.online.contents import contents
@@ -48,6 +50,8 @@ from afdb_helpers.online.surroundings import refuse_surroundings
 __all__ = [
     "Change",
     "Here",
+    "abandon",
+    "abandon_back",
     "add_columns",
     "adopt_copy",
     "begin",
@@ -62,6 +66,7 @@ __all__ = [
     "missing",
     "prepare",
     "prepare_back",
+    "prepared",
     "refuse_loss",
     "refuse_surroundings",
     "refuse_unless_possible",

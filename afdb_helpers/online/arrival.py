@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from afdb_helpers.errors import Incomplete
+from afdb_helpers.online.abandoned import prepared_back
 from afdb_helpers.online.catalogue import look
 from afdb_helpers.online.change import Change, Here
 from afdb_helpers.online.contents import Content, refuse_other
@@ -14,8 +15,9 @@ from afdb_helpers.online.differences import deviating, lacking
 
 
 def missing(connection: sa.Connection, change: Change) -> list[str]:
-    """What the revision brings and the database lacks, by name; empty where it is finished."""
-    return lacking(look(connection, change.tables.tables), change.tables, connection.dialect)
+    """What the revision brings and the database lacks, and what of a way back is left; empty where it is finished."""
+    found = lacking(look(connection, change.tables.tables), change.tables, connection.dialect)
+    return found + prepared_back(connection, change)
 
 
 def finish(here: Here, declared: sa.MetaData, *, keeping: Mapping[str, Content]) -> None:

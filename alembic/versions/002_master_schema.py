@@ -219,11 +219,22 @@ def missing(connection: sa.Connection) -> list[str]:
     return online.missing(connection, change)
 
 
+def prepared(connection: sa.Connection) -> list[str]:
+    """What of this revision stands in a database at 001. env.py asks when a downgrade has nothing else to do."""
+    return online.prepared(connection, change)
+
+
+def abandon() -> None:
+    """Take back an upgrade that died before its last transaction and is not to be gone on with."""
+    online.abandon(online.begin(op, change))
+
+
 def upgrade() -> None:
     """Look, refuse what cannot end well, then do what is left to do; the slow part first, while it is the only lock."""
     here = online.begin(op, change, leftovers=tuple(copies))
     online.refuse_surroundings(here)
     online.refuse_unless_possible(here, copies=copies)
+    online.abandon_back(here)
     before = online.contents(here)
     online.adopt_copy(here, "audit_logs_new", of="audit_logs")
     online.prepare(here)
