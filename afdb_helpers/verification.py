@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, drift, fingerprint
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.report import Report, count
-from afdb_helpers.revisions import Project
+from afdb_helpers.revisions import Graph, Project
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,9 +31,32 @@ def schema(connection: Connection, project: Project) -> Report:
 
 
 def data(connection: Connection, before: Mapping[str, Any], project: Project) -> Report:
-    """Every value of a record's `before.json` against what stands now, through the renames that the chain declares."""
+    """Every value of a record's `before.json` against what stands now, through what the chain declares in between."""
     taken = Fingerprint.from_dict(before["data"])
-    return fingerprint.compare(taken, connection, mapping=project.graph().mapping())
+    declared = mapping(project.graph(), tuple(before.get("revisions", ())), catalog.heads(connection))
+    return fingerprint.compare(taken, connection, mapping=declared, live=connection.dialect.name == "postgresql")
+
+
+def mapping(graph: Graph, before: tuple[str, ...], now: tuple[str, ...]) -> dict[str, Any]:
+    """Which column is which between two stamps: up the chain, or down it, where names turn round.
+
+    Where a stamp is unknown to the project, or there is none, what the whole chain declares.
+    """
+    known = {revision.id for revision in graph.revisions}
+    if len(now) != 1 or not before or not {*before, *now} <= known:
+        return graph.mapping()
+    if up := graph.between(before, now[0]):
+        return replace(graph, revisions=up).mapping()
+    down = replace(graph, revisions=tuple(reversed(graph.back(before, now[0])))).mapping()
+    return {name: _turned(said) for name, said in down.items()}
+
+
+def _turned(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's mapping on the way down: new names are the old ones, and what was added is retired."""
+    renamed = {new: old for old, new in said["renamed"].items()}
+    kept = said.get("key", {}).get("kept")
+    added = [column for column in said.get("added", ()) if column != kept and column not in renamed]
+    return {"renamed": renamed, "retired": True if said.get("created") else added}
 
 
 def invariants(connection: Connection) -> Report:

@@ -13,7 +13,7 @@ SECTIONS = {
     "See it": ("demo", "lab"),
     "Runbooks and records": ("run", "runbooks", "records"),
     "Backups": ("backups",),
-    "The chain on a target": ("current", "history", "plan", "migrate", "upgrade", "downgrade", "create"),
+    "The chain on a target": ("current", "history", "plan", "verify", "migrate", "upgrade", "downgrade", "create"),
 }
 _HOME = {
     **dict.fromkeys(("demo", "lab"), "demo"),
@@ -22,6 +22,7 @@ _HOME = {
     "backups": "backups",
     **dict.fromkeys(SECTIONS["The chain on a target"], "chain"),
     "migrate": "migration",
+    "verify": "verify",
 }
 
 
@@ -55,6 +56,7 @@ _SHORT = {
     "current": "The revision a target is stamped with.",
     "history": "The chain of revisions, newest first.",
     "plan": "What a migration of a target would do, and its digest.",
+    "verify": "Schema, every value and invariants, against a backup, a record or a target.",
     "migrate": "Show the plan, ask, run the migration runbook.",
     "upgrade": "Take an unprotected target up the chain.",
     "downgrade": "Take an unprotected target down the chain.",

@@ -6,6 +6,7 @@ Nothing here names a target: whoever has a URL passes it on.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,12 @@ class Graph:
         return tuple(r for r in reversed(self.revisions) if r.id in applied - kept)
 
     def mapping(self) -> dict[str, Any]:
-        """What the chain declares about renamed columns, all revisions together: table → {"renamed": {old: new}}."""
+        """What the chain declares, all revisions together, by the first names: see `fingerprint.mapping`."""
         merged: dict[str, Any] = {}
         for revision in self.revisions:
             for table, said in (revision.mapping or {}).items():
-                merged.setdefault(table, {"renamed": {}})["renamed"].update(said.get("renamed", {}))
+                first = next((name for name, one in merged.items() if one.get("to") == table), table)
+                _append(merged.setdefault(first, {"renamed": {}}), said)
         return merged
 
     def between(self, current: tuple[str, ...], wanted: str) -> tuple[Revision, ...]:
@@ -146,6 +148,21 @@ class Project:
                 do=f"see what `alembic -c {self.ini} history` says",
             )
         return from_events(outcome.events)
+
+
+def _append(one: dict[str, Any], said: Mapping[str, Any]) -> None:
+    """Add what a later revision declares of a table: a renamed column that is renamed again has one new name."""
+    now, first = one["renamed"], {new: old for old, new in one["renamed"].items()}
+    renamed = said.get("renamed", {})
+    one["renamed"] = {old: renamed.get(new, new) for old, new in now.items()}
+    one["renamed"] |= {old: new for old, new in renamed.items() if old not in now and old not in first}
+    casts = {first.get(old, old): type_ for old, type_ in said.get("cast", {}).items()}
+    retired, before = said.get("retired", []), one.get("retired", [])
+    gone = True if True in (retired, before) else [*before, *(first.get(c, c) for c in retired)]
+    added = [*one.get("added", []), *said.get("added", [])]
+    more = {"cast": casts | one.get("cast", {}), "retired": gone, "added": added}
+    one |= {name: value for name, value in more.items() if value}
+    one |= {name: said[name] for name in ("to", "key", "created") if name in said}
 
 
 _known: dict[Project, tuple[Graph, list[tuple[int, int]]]] = {}

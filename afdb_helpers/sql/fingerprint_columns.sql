@@ -18,7 +18,7 @@ SELECT n.nspname::text AS schema,
        greatest(a.atttypmod, o.modifier) AS modifier,
        coalesce(s.nspname = 'pg_catalog' OR b.typtype IN ('e', 'c', 'r', 'm') OR e.typtype = 'e'
                 OR e.typnamespace = 'pg_catalog'::regnamespace
-                OR x.extname IN ('citext', 'hstore', 'ltree', 'postgis', 'vector', 'isn', 'cube'), true) AS known,
+                OR x.extname IN ('citext', 'hstore', 'ltree', 'postgis', 'vector', 'isn', 'cube'), b.oid IS NULL) AS known,
        coalesce(k.key, false) AS key
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

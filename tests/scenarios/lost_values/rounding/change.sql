@@ -1,0 +1,1 @@
+ALTER TABLE invoice ALTER amount TYPE numeric(12,2);
