@@ -18,6 +18,7 @@ What a module can change decides where it stands; imports point down only.
     hazards             what a migration or a backup must not meet
     catalog             what the server says of itself
     pages               records as offline HTML
+    lint                rules for statements, weighed by tables and by what was measured
     pricing             hosting bills
     ledger              an append-only chain of entries
     embedded_postgres   a private PostgreSQL

@@ -140,6 +140,14 @@ def sizes(connection: Connection) -> Report:
     return Report(headline=f"{count(len(rows), 'table')}, {human(total)}", rows=tuple(rows))
 
 
+def activity(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Table → rows and bytes, and writes and reads a second where the server counted for long enough. Only looks."""
+    if connection.dialect.name == "sqlite":
+        return {row["table"]: {"rows": row["estimated_rows"], "bytes": row["bytes"]} for row in sizes(connection).rows}
+    rows = [dict(row) for row in connection.exec_driver_sql(question("table_activity")).mappings()]
+    return {row.pop("table"): row for row in rows}
+
+
 def human(size: float) -> str:
     """Bytes for people: 1 kB is 1,000 bytes."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

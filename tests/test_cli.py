@@ -398,3 +398,31 @@ def test_databases_with_odd_names_can_be_worked_on(here: Path, new_database: Cal
     url = new_database("odd %41 'name' \"é\"")
     assert f"to {SECOND}" in afdb("upgrade", cwd=here, DATABASE_URL=url).stdout
     assert SECOND in _digest(url)
+
+
+def test_lint_refuses_a_finding_that_nobody_waived_and_takes_a_reason_with_a_day(tmp_path: Path, database: str) -> None:
+    project = projects.empty(tmp_path)
+    projects.add(project, "1a", None, projects.sql("CREATE TABLE t (i int)"))
+    projects.add(project, "2b", "1a", projects.sql("ALTER TABLE t DISABLE ROW LEVEL SECURITY"))
+    assert afdb("upgrade", "1a", cwd=tmp_path, DATABASE_URL=database).returncode == 0
+    done = afdb("lint", "--target", "default", "--revision", "2b", cwd=tmp_path, DATABASE_URL=database)
+    assert done.returncode == 3, done.stderr
+    assert "disable-row-level-security" in done.stdout
+    assert "CREATE POLICY" in done.stdout  # the safe form
+    assert "not rehearsed" in done.stderr
+    assert "waive it in lint-waivers.toml" in done.stderr
+    assert afdb("lint", "--threshold", "blocking", cwd=tmp_path, DATABASE_URL=database).returncode == 0
+    text = '[[waiver]]\nrule = "disable-row-level-security"\nrevision = "2b"\nreason = "for a test"\nuntil = {}\n'
+    for until, code in (("2001-01-01", 3), ("9999-01-01", 0)):
+        (tmp_path / "lint-waivers.toml").write_text(text.format(until))
+        waived = afdb("lint", cwd=tmp_path, DATABASE_URL=database)
+        assert waived.returncode == code, waived.stderr
+        assert "for a test" in waived.stdout
+    assert "1 expired" not in waived.stdout
+
+
+def test_lint_says_where_there_is_no_sql_to_look_at(tmp_path: Path, database: str) -> None:
+    project = projects.empty(tmp_path)
+    projects.add(project, "1a", None, "op.get_bind().exec_driver_sql('SELECT 1').scalar()")
+    done = afdb("lint", cwd=tmp_path, DATABASE_URL=database)
+    _fails(done, 4, "there is no SQL to lint", "afdb run rehearsal")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from afdb_helpers import demo, revisions, targets
+from afdb_helpers import demo, lint, revisions, targets
+from afdb_helpers.lint import waivers
 
 ROOT = Path(__file__).resolve().parents[1]
 AFDB = Path(sys.executable).with_name("afdb")
@@ -84,6 +85,18 @@ def test_the_migration_of_the_demo_knows_the_sql_from_the_rehearsal(
     )
     assert migrated["content"]["sql"], "the migration did not find the rehearsal's SQL"
     assert migrated["digest"] == rehearsed["digest"]
+
+
+def test_what_002_executes_has_no_grave_finding_but_one_that_is_waived_with_its_reason(
+    played: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = played
+    found = json.loads(next((folder / "records").glob("*-rehearsal-*/findings.json")).read_text())
+    grave = [row for row in found["rows"] if row["severity"] in ("high", "blocking")]
+    waived = {(waiver.rule, waiver.revision) for waiver in waivers.read(ROOT / lint.FILE)}
+    assert {(row["rule"], row["revision"]) for row in grave} == {("renaming-column", "002")}
+    assert {(row["rule"], row["revision"]) for row in grave} <= waived
+    assert any(row["known"] == "measured" for row in found["rows"])
 
 
 def test_the_demo_leaves_no_server_behind(played: tuple[Path, subprocess.CompletedProcess[str]], scratch: Path) -> None:

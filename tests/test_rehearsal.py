@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from afdb_helpers import backup, catalog, rehearsal, targets
+from afdb_helpers import backup, catalog, lint, rehearsal, targets
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
@@ -228,6 +228,28 @@ def test_a_way_back_that_is_refused_is_said(found: Backup, chain: Chain) -> None
     result = rehearsal.rehearse(found, project)
     assert result.ok
     assert "way back: refused or impossible: NotImplementedError: there is none" in result.headline
+
+
+def test_what_was_measured_weighs_in_the_findings_and_a_providers_schema_bars_the_verdict(
+    target: Target, found: Backup, chain: Chain
+) -> None:
+    project = chain('op.execute("ALTER TABLE users ALTER COLUMN id TYPE bigint")\nop.execute("CREATE SCHEMA auth")')
+    result = rehearsal.rehearse(found, project, downgrade="left out")
+    with target.connect() as connection:
+        said = rehearsal.lint(result, connection, project)
+        plan = rehearsal.plan(result, connection, project)
+    by = {one.rule: one for one in said.findings}
+    assert (by["rewrite"].table, by["rewrite"].known, by["rewrite"].revision) == ("users", "measured", "two")
+    assert (by["rewrite"].lock, by["rewrite"].blocks) == ("AccessExclusiveLock", "reads and writes")
+    assert by["reserved"].severity == "blocking"
+    barred = rehearsal.verdict(result, plan, said)
+    assert not barred.ok
+    assert "1 blocking" in barred.headline
+    assert plan.digest in barred.headline
+    waiver = '[[waiver]]\nrule = "reserved"\nrevision = "two"\nreason = "our own"\nuntil = 9999-01-01\n'
+    project.ini.with_name(lint.FILE).write_text(waiver)
+    with target.connect() as connection:
+        assert rehearsal.verdict(result, plan, rehearsal.lint(result, connection, project)).ok
 
 
 def rehearsed(**facts: Any) -> Rehearsal:

@@ -13,7 +13,17 @@ SECTIONS = {
     "See it": ("demo", "lab"),
     "Runbooks and records": ("run", "runbooks", "records"),
     "Backups": ("backups",),
-    "The chain on a target": ("current", "history", "plan", "verify", "migrate", "upgrade", "downgrade", "create"),
+    "The chain on a target": (
+        "current",
+        "history",
+        "plan",
+        "lint",
+        "verify",
+        "migrate",
+        "upgrade",
+        "downgrade",
+        "create",
+    ),
 }
 _HOME = {
     **dict.fromkeys(("demo", "lab"), "demo"),
@@ -21,6 +31,7 @@ _HOME = {
     "records": "records",
     "backups": "backups",
     **dict.fromkeys(SECTIONS["The chain on a target"], "chain"),
+    "lint": "lint",
     "migrate": "migration",
     "verify": "verify",
 }
@@ -57,6 +68,7 @@ _SHORT = {
     "history": "The chain of revisions, newest first.",
     "plan": "What a migration of a target would do, and its digest.",
     "verify": "Schema, every value and invariants, against a backup, a record or a target.",
+    "lint": "What is to be said of the statements of a migration, weighed for a target.",
     "migrate": "Show the plan, ask, run the migration runbook.",
     "upgrade": "Take an unprotected target up the chain.",
     "downgrade": "Take an unprotected target down the chain.",

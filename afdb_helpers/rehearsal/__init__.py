@@ -14,8 +14,9 @@ from afdb_helpers import catalog, fingerprint, migration_plan, revisions
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
+from afdb_helpers.lint import Findings
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.rehearsal import result, watch, way_back
+from afdb_helpers.rehearsal import linting, result, watch, way_back
 from afdb_helpers.rehearsal.prediction import forecast
 from afdb_helpers.rehearsal.result import BLOCKS, Rehearsal
 from afdb_helpers.rehearsal.watch import Hold, Watch
@@ -26,7 +27,7 @@ from afdb_helpers.revisions import Graph, Outcome, Project, Session
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["BLOCKS", "Hold", "Rehearsal", "WayBack", "choose", "forecast", "plan", "rehearse", "verdict"]
+__all__ = ["BLOCKS", "Hold", "Rehearsal", "WayBack", "choose", "forecast", "lint", "plan", "rehearse", "verdict"]
 
 Note = Callable[..., object]
 
@@ -83,9 +84,24 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
     return made
 
 
-def verdict(rehearsed: Rehearsal, planned: MigrationPlan) -> Report:
-    """What a rehearsal ends with: how it went, and the digest that an approval is to name."""
-    return Report(headline=f"{rehearsed.headline}; digest {planned.digest}", ok=rehearsed.ok)
+def lint(rehearsed: Rehearsal, connection: Connection, project: Project) -> Findings:
+    """What is to be said of the rehearsed statements, for the database behind `connection`. Only looks.
+
+    Raises `ConfigError` where the project's waivers cannot be read, `Unavailable` where squawk cannot run.
+    """
+    return linting.findings(rehearsed.as_dict(), connection, project)
+
+
+def verdict(rehearsed: Rehearsal, planned: MigrationPlan, found: Findings) -> Report:
+    """What a rehearsal ends with: how it went, what lint found, and the digest that an approval is to name.
+
+    Not ok where the rehearsal did not go well, or something of the provider's would be changed and nobody waived it;
+    other findings are for those who approve.
+    """
+    barred = found.worst("blocking")
+    remedy = f"{barred[0].rule}: {barred[0].why}" if barred else ""
+    headline = f"{rehearsed.headline}; {found.headline}; digest {planned.digest}"
+    return Report(headline=headline, ok=rehearsed.ok and not barred, remedy=remedy)
 
 
 def _moved_on(backup: str) -> Refused:

@@ -44,12 +44,8 @@ def forecast(rehearsed: Rehearsal, connection: Connection) -> Report:
 
 def make(rehearsed: Rehearsal, now: Mapping[str, int]) -> Report:
     """The same from bytes per table; a report without a picture where no lock was seen that anybody waits for."""
-    factors = {
-        statement["n"]: factor
-        for statement in rehearsed.statements
-        if statement["seconds"] and abs((factor := _factor(statement, rehearsed.sizes, now)) - 1) > 0.01
-    }
-    clock = Clock([s for s in rehearsed.statements if s["seconds"]], factors)
+    stretched = factors(rehearsed.statements, rehearsed.sizes, now)
+    clock = Clock([s for s in rehearsed.statements if s["seconds"]], stretched)
     holds = tuple(replace(hold, begin=clock(hold.begin), end=clock(hold.end)) for hold in rehearsed.holds)
     total = clock(rehearsed.seconds)
     rows = tuple(_rows(rehearsed.holds, holds))
@@ -65,8 +61,14 @@ def make(rehearsed: Rehearsal, now: Mapping[str, int]) -> Report:
         png=timeline.draw(holds, BLOCKS, total, title=title, said=grown),
         seconds=total,
         holds=holds,
-        stretched=factors,
+        stretched=stretched,
     )
+
+
+def factors(statements: Iterable[Statement], before: Mapping[str, int], now: Mapping[str, int]) -> dict[int, float]:
+    """Statement → how many times longer it takes with tables of these sizes, where it is another time."""
+    found = {s["n"]: _factor(s, before, now) for s in statements if s["seconds"]}
+    return {number: factor for number, factor in found.items() if abs(factor - 1) > 0.01}
 
 
 class Clock:

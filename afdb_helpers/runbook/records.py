@@ -148,6 +148,12 @@ def rehearsed(target: Target) -> dict[str, Any] | None:
     return evidence(folder, "plan.json")[0] if folder else None
 
 
+def measured(target: Target) -> dict[str, Any] | None:
+    """What that rehearsal measured, its `rehearsal.json`; None without one."""
+    folder = latest(record.root(environment()), "rehearsal", target=target.name, audited=target.protected)
+    return evidence(folder, "rehearsal.json")[0] if folder else None
+
+
 def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
     """A JSON file of a record with its hash, which must be the sealed one; `Refused` where it is missing or changed."""
     checked = check(folder)

@@ -1,0 +1,39 @@
+"""`afdb lint`: what is to be said of the statements that a migration of a target would execute."""
+
+from __future__ import annotations
+
+import click
+
+from afdb_helpers import revisions, targets
+from afdb_helpers.cli.show import say
+from afdb_helpers.lint import SEVERITIES, Severity
+
+
+@click.command()
+@click.option("--target", default="default", show_default=True, help="The target's name.")
+@click.option("--revision", default="head", show_default=True, help="The revision to go to.")
+@click.option("--threshold", type=click.Choice(SEVERITIES), default="high", show_default=True,
+              help="Exit code 3 where a finding as severe as this is not waived.")  # fmt: skip
+@click.option("--python", metavar="PATH", help="That project's own interpreter.")
+@click.option("--alembic-ini", "ini", metavar="PATH", help="Another project's alembic.ini.")
+def lint(target: str, revision: str, threshold: Severity, python: str | None, ini: str | None) -> None:
+    """What is to be said of the statements of a migration, weighed for a target.
+
+    They are those of the newest rehearsal with what it measured, where it is of this database as it is now; else those
+    that `alembic upgrade --sql` prints. Findings are waived in lint-waivers.toml beside alembic.ini.
+    """
+    from afdb_helpers import migration_plan
+    from afdb_helpers.rehearsal import linting
+    from afdb_helpers.runbook import records
+
+    chosen, project = targets.get(target), revisions.find(ini, python=python)
+    seen, measured = records.rehearsed(chosen), records.measured(chosen)
+    with chosen.connect() as connection:
+        plan = migration_plan.make(connection, project.graph(), revision, rehearsed=seen)
+        if plan.rehearsed and measured:
+            found = linting.findings(measured, connection, project, threshold=threshold)
+        else:
+            click.echo("not rehearsed: the SQL is what Alembic prints, and nothing is measured", err=True)
+            found = linting.not_rehearsed(plan, connection, project, threshold=threshold)
+    say(found)
+    found.raise_unless_ok()

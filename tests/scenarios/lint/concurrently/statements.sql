@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY ix ON users (name);

@@ -1,0 +1,1 @@
+ALTER TABLE users ADD CONSTRAINT f FOREIGN KEY (tenant_id) REFERENCES tenants (id) NOT VALID;

@@ -1,0 +1,2 @@
+CREATE TABLE made (id bigint PRIMARY KEY, name text);
+CREATE INDEX ix ON made (name);

@@ -1,0 +1,2 @@
+LOCK TABLE users IN ACCESS EXCLUSIVE MODE;
+SELECT count(*) FROM orders;

@@ -1,0 +1,1 @@
+WITH gone AS (DELETE FROM public.users WHERE name IS NULL RETURNING id) SELECT count(*) FROM gone;
