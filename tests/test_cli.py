@@ -402,8 +402,8 @@ def test_databases_with_odd_names_can_be_worked_on(here: Path, new_database: Cal
 
 def test_lint_refuses_a_finding_that_nobody_waived_and_takes_a_reason_with_a_day(tmp_path: Path, database: str) -> None:
     project = projects.empty(tmp_path)
-    projects.add(project, "1a", None, projects.sql("CREATE TABLE t (i int)"))
-    projects.add(project, "2b", "1a", projects.sql("ALTER TABLE t DISABLE ROW LEVEL SECURITY"))
+    projects.add(project, "1a", None, "op.execute('CREATE TABLE t (i int)')")
+    projects.add(project, "2b", "1a", "op.execute('ALTER TABLE t DISABLE ROW LEVEL SECURITY')")
     assert afdb("upgrade", "1a", cwd=tmp_path, DATABASE_URL=database).returncode == 0
     done = afdb("lint", "--target", "default", "--revision", "2b", cwd=tmp_path, DATABASE_URL=database)
     assert done.returncode == 3, done.stderr

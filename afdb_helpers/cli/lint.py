@@ -33,7 +33,7 @@ def lint(target: str, revision: str, threshold: Severity, python: str | None, in
         if plan.rehearsed and measured:
             found = linting.findings(measured, connection, project, threshold=threshold)
         else:
-            click.echo("not rehearsed: the SQL is what Alembic prints, and nothing is measured", err=True)
             found = linting.not_rehearsed(plan, connection, project, threshold=threshold)
+            click.echo("not rehearsed: the SQL is what Alembic prints, and nothing is measured", err=True)
     say(found)
     found.raise_unless_ok()

@@ -45,7 +45,8 @@ def not_rehearsed(
             why=f"nothing was rehearsed, and Alembic prints none: {outcome.error['message'].strip().splitlines()[0]}",
             do="afdb run rehearsal --target NAME",
         )
-    listed = [Executed(sql=sql) for sql in lint.split(outcome.printed) if revisions.changes(sql)]
+    script = next((event["sql"] for event in outcome.events if event["event"] == "script"), "")
+    listed = [Executed(sql=sql) for sql in lint.split(script) if revisions.changes(sql)]
     return _check(listed, connection, tables, project, threshold)
 
 

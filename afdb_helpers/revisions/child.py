@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import select
@@ -269,7 +270,10 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
     if request.get("observe"):
         Observer(channel, request)
     if request["command"] != "describe":
+        config.output_buffer = io.StringIO()  # the SQL of --sql, apart from what is logged and printed
         getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
+        if script := config.output_buffer.getvalue():
+            channel.emit("script", sql=script)
 
 
 def main() -> int:
@@ -284,13 +288,9 @@ def main() -> int:
         return 130
     except BaseException as error:
         origin = getattr(error, "orig", None)
-        channel.emit(
-            "error",
-            kind=type(error).__name__,
-            message=str(origin or error).strip(),
-            parts=getattr(error, "parts", None),
-            sqlstate=next(filter(None, (getattr(origin, name, None) for name in _CODES)), None),
-        )
+        said, parts = str(origin or error).strip(), getattr(error, "parts", None)
+        sqlstate = next(filter(None, (getattr(origin, name, None) for name in _CODES)), None)
+        channel.emit("error", kind=type(error).__name__, message=said, parts=parts, sqlstate=sqlstate)
         return 1
     channel.emit("end")
     return 0
