@@ -21,6 +21,7 @@ What a module can change decides where it stands; imports point down only.
     lint                rules for statements, weighed by tables and by what was measured
     pricing             hosting bills
     ledger              an append-only chain of entries
+    signing             who said this, checkable with a public key
     embedded_postgres   a private PostgreSQL
     revisions           the Alembic project, and its commands in a child process
     models              the platform's twelve tables

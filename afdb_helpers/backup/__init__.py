@@ -16,7 +16,7 @@ from afdb_helpers.backup.recovery import restore
 from afdb_helpers.backup.restoring import Copy, open_copy
 from afdb_helpers.backup.retention import Pruning, prune
 from afdb_helpers.backup.states import Backup
-from afdb_helpers.backup.store import Listing, fetch, find, home, listing, upload
+from afdb_helpers.backup.store import Listing, differences, fetch, find, home, listing, upload
 
 __all__ = [
     "Backup",
@@ -24,6 +24,7 @@ __all__ = [
     "Listing",
     "Proof",
     "Pruning",
+    "differences",
     "dump",
     "fetch",
     "find",

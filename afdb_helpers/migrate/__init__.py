@@ -14,14 +14,29 @@ What is true when the process dies at each step of `upgrade` and `downgrade`:
 from __future__ import annotations
 
 from afdb_helpers.migrate.apply import under_lock
-from afdb_helpers.migrate.gates import approval
+from afdb_helpers.migrate.approvals import Approval
+from afdb_helpers.migrate.approvals import given as approved
+from afdb_helpers.migrate.gates import approval, backed_up, rehearsed
 from afdb_helpers.migrate.journal import Note
 from afdb_helpers.migrate.outcomes import Migration, State, standing, state
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
-__all__ = ["Migration", "State", "approval", "carry_out", "downgrade", "standing", "state", "upgrade"]
+__all__ = [
+    "Approval",
+    "Migration",
+    "State",
+    "approval",
+    "approved",
+    "backed_up",
+    "carry_out",
+    "downgrade",
+    "rehearsed",
+    "standing",
+    "state",
+    "upgrade",
+]
 
 
 def upgrade(

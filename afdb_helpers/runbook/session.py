@@ -69,6 +69,12 @@ class Run:
         """The Alembic project of this folder."""
         return revisions.find()
 
+    @property
+    def actors(self) -> tuple[str, ...]:
+        """The names of whoever runs this: OS user, CI actor, git author."""
+        who = self._record.data["who"]
+        return tuple(who[key] for key in ("os_user", "ci_actor", "git_author") if who.get(key))
+
     def note(self, event: str, **facts: Any) -> None:
         """Append to the journal; durable before it returns, so a `change.intent` stands before the change."""
         self._record.note(event, **self._clean(facts, f"journal entry {event}"))
@@ -221,6 +227,9 @@ def facts(events: list[dict[str, Any]]) -> dict[str, Any]:
         keys = ("name", "label", "protected", "dialect", "server")
         found["target"] = {key: target.get(key) for key in keys}
         found["server_clock"], found["clock_skew"] = target["server"].get("clock"), target.get("clock_skew")
+    if approval := next((event for event in events if event["event"] == "approval"), None):
+        keys = ("digest", "approver", "signed", "emergency", "change_ref", "reason")
+        found["approval"] = {key: approval[key] for key in keys}
     cited = [event for event in events if event["event"] == "evidence"]
     found["evidence"] = [{k: e[k] for k in ("kind", "id", "file", "sha256") if k in e} for e in cited]
     return found

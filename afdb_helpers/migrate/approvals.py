@@ -1,0 +1,109 @@
+"""An approval: somebody else says of a plan's digest that it may run. Signed where keys are listed, else asserted.
+
+`AFDB_APPROVERS` names a file of believed public keys. With it, only an approval file signed by one of them counts, and
+the approver is the name of that key. Without it a digest and a name are taken at their word, and the record says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from afdb_helpers import signing, targets
+from afdb_helpers.errors import ConfigError, Refused
+
+KIND = "application/vnd.afdb.approval+json"
+APPROVERS = "AFDB_APPROVERS"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who says that which digest may run, under which change number and why; `signed` says whether that is proven."""
+
+    digest: str = ""
+    approver: str = ""
+    change_ref: str = ""
+    reason: str = ""
+    signed: bool = False
+
+
+def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str, days: float = 7) -> str:
+    """Sign an approval of `digest` with the key in AFDB_SIGNING_KEY into a new file, valid for `days`.
+
+    Returns the public key in hex.
+    """
+    setting = targets.environment().get(signing.SETTING)
+    if not setting:
+        raise ConfigError(
+            f"{signing.SETTING} is not set", why="an approval file is signed", do="`afdb keys new FILE`, then set it"
+        )
+    now = datetime.now(UTC).replace(microsecond=0)
+    said = {"target": target, "digest": digest, "change_ref": change_ref, "reason": reason, "approved": now.isoformat(),
+            "expires": (now + timedelta(days=days)).isoformat()}  # fmt: skip
+    signer = signing.load(setting)
+    envelope = signing.sign(json.dumps(said, sort_keys=True).encode(), KIND, signer)
+    try:
+        with path.open("x") as file:
+            file.write(json.dumps(envelope, indent=1) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path} was not written", why=error.strerror or str(error), do="name a new file") from None
+    return signing.public(signer)
+
+
+def given(*, target: str, digest: str, approver: str, change_ref: str, reason: str, file: str = "") -> Approval:
+    """The approval that a run was given: a signed file where one is named, else what was said.
+
+    Raises `Refused` when keys are listed and there is no file, when no listed key signed it, when it is about another
+    target, or has expired.
+    """
+    listed = targets.environment().get(APPROVERS)
+    if not file and not listed:
+        return Approval(digest, approver.strip(), change_ref.strip(), reason.strip())
+    if not listed:
+        raise ConfigError(
+            "the approval file cannot be checked",
+            why=f"{APPROVERS} is not set, so nobody's key is believed",
+            do=f"set {APPROVERS} to a file of public keys, a name and 64 hexadecimal digits a line",
+        )
+    if not file:
+        raise Refused(
+            f"the approval of target {target} is not signed",
+            why=f"{APPROVERS} is set, so a digest counts only in a file signed by one of its keys",
+            do=f"let an approver run: afdb approve {digest or 'DIGEST'} --target {target} --change-ref TICKET"
+            " --reason WHY; then give --approval FILE",
+        )
+    return _read(Path(file), signing.believed(Path(listed).expanduser()), target)
+
+
+def same_person(approver: str, actors: Iterable[str | None]) -> str:
+    """The actor that the approver is, by name and whatever the case; nothing when it is somebody else."""
+    return next((actor for actor in actors if actor and actor.casefold() == approver.casefold()), "")
+
+
+def _read(path: Path, keys: Mapping[str, str], target: str) -> Approval:
+    try:
+        envelope = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is no approval file", why=str(error), do="name the file `afdb approve` wrote"
+        ) from None
+    said, name = signing.opened(envelope, KIND, keys)
+    if said["target"] != target:
+        raise _unfit(path, f"it is about target {said['target']}", target)
+    if datetime.fromisoformat(said["expires"]) < datetime.now(UTC):
+        raise _unfit(path, f"it expired {said['expires']}", target)
+    return Approval(said["digest"], name, said["change_ref"], said["reason"], signed=True)
+
+
+def _unfit(path: Path, why: str, target: str) -> Refused:
+    return Refused(f"{path} does not approve this run on target {target}", why=why, do="have the plan approved anew")
+
+
+def as_facts(approval: Approval) -> dict[str, Any]:
+    """What the record keeps of an approval."""
+    return {"digest": approval.digest or None, "approver": approval.approver or None, "signed": approval.signed,
+            "change_ref": approval.change_ref or None, "reason": approval.reason or None}  # fmt: skip
