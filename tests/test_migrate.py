@@ -536,42 +536,6 @@ def test_a_plan_of_a_file_that_was_edited_is_refused(target: Target, tmp_path: P
     assert _tables(target) == set()
 
 
-GIVEN = {"change_ref": "OPS-12", "reason": "because"}
-
-
-def test_an_unprotected_target_needs_no_approval(target: Target, project: Project) -> None:
-    assert migrate.approval(_plan(target, project), target, approve="", change_ref="", reason="").ok
-
-
-def test_a_protected_one_needs_the_digest_of_this_very_plan_a_number_and_a_reason(
-    database: str, project: Project
-) -> None:
-    target = targets.parse("production", database, {})
-    plan = _plan(target, project)
-    said = migrate.approval(plan, target, approve=plan.digest, **GIVEN)
-    assert said.headline == f"approved: {plan.digest} (OPS-12: because)"
-    for approve in ("", "sha256:0", plan.digest.upper(), plan.digest + " "):
-        with pytest.raises(Refused, match="not approved") as caught:
-            migrate.approval(plan, target, approve=approve, **GIVEN)
-        assert f"--approve {plan.digest}" in caught.value.do
-    for missing in ("change_ref", "reason"):
-        with pytest.raises(Refused, match="--" + missing.replace("_", "-")):
-            migrate.approval(plan, target, approve=plan.digest, **{**GIVEN, missing: "  "})
-
-
-def test_an_approval_of_another_plan_is_none(database: str, project: Project) -> None:
-    target = targets.parse("production", database, {})
-    approved = _plan(target, project).digest
-    _run(target, "CREATE TABLE stray (i int)")
-    with pytest.raises(Refused, match="approved was sha256:"):
-        migrate.approval(_plan(target, project), target, approve=approved, **GIVEN)
-
-
-def test_where_nothing_is_to_be_done_nothing_is_to_be_approved(migrated: Target, project: Project) -> None:
-    target = targets.parse("production", migrated.secret_url(), {})
-    assert migrate.approval(_plan(target, project), target, approve="", change_ref="", reason="").ok
-
-
 def test_the_state_before_is_kept_as_plain_data(migrated: Target) -> None:
     _run(migrated, "INSERT INTO customer VALUES (1, 'Ada')")
     with migrated.connect(snapshot=True) as connection:

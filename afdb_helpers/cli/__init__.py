@@ -9,31 +9,25 @@ import click
 from afdb_helpers import report
 from afdb_helpers.errors import AfdbError
 
-SECTIONS = {
-    "See it": ("demo", "lab"),
-    "Runbooks and records": ("run", "runbooks", "records"),
-    "Backups": ("backups",),
-    "The chain on a target": (
-        "current",
-        "history",
-        "plan",
-        "lint",
-        "verify",
-        "migrate",
-        "upgrade",
-        "downgrade",
-        "create",
-    ),
-}
-_HOME = {
-    **dict.fromkeys(("demo", "lab"), "demo"),
-    **dict.fromkeys(("run", "runbooks"), "run"),
-    "records": "records",
-    "backups": "backups",
-    **dict.fromkeys(SECTIONS["The chain on a target"], "chain"),
-    "lint": "lint",
-    "migrate": "migration",
-    "verify": "verify",
+COMMANDS = {  # name: (section, module of this package, what it does)
+    "demo": ("See it", "demo", "A 001 database discovered, backed up, rehearsed, migrated, verified, priced."),
+    "lab": ("See it", "demo", "JupyterLab with the runbooks, on the demo database."),
+    "run": ("Runbooks and records", "run", "Run a runbook; it leaves a record."),
+    "runbooks": ("Runbooks and records", "run", "List the runbooks, their parameters and what they mean."),
+    "records": ("Runbooks and records", "records", "List and show what runs have left."),
+    "prepare": ("A protected target", "production", "Discovery, backup, rehearsal; prints the plan and its digest."),
+    "approve": ("A protected target", "production", "Sign an approval of a plan's digest."),
+    "apply": ("A protected target", "production", "Migrate as rehearsed and approved, then verify."),
+    "keys": ("A protected target", "keys", "Keys that sign approvals and records."),
+    "backups": ("Backups", "backups", "List, prove, restore, upload and delete backups."),
+    "current": ("The chain on a target", "chain", "The revision a target is stamped with."),
+    "history": ("The chain on a target", "chain", "The chain of revisions, newest first."),
+    "plan": ("The chain on a target", "chain", "What a migration of a target would do, and its digest."),
+    "lint": ("The chain on a target", "lint", "What is to be said of a migration's statements, weighed for a target."),
+    "verify": ("The chain on a target", "verify", "Schema, every value and invariants, against what was before."),
+    "upgrade": ("The chain on a target", "chain", "Take an unprotected target up the chain."),
+    "downgrade": ("The chain on a target", "chain", "Take an unprotected target down the chain."),
+    "create": ("The chain on a target", "chain", "Write a new revision from the models (local databases only)."),
 }
 
 
@@ -41,39 +35,20 @@ class Commands(click.Group):
     """Commands by section, each imported when it is called: `--help` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for names in SECTIONS.values() for name in names]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _HOME:
+        if cmd_name not in COMMANDS:
             return None
         from importlib import import_module
 
-        command: click.Command = getattr(import_module(f"afdb_helpers.cli.{_HOME[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"afdb_helpers.cli.{COMMANDS[cmd_name][1]}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, names in SECTIONS.items():
+        for title in dict.fromkeys(section for section, _, _ in COMMANDS.values()):
             with formatter.section(title):
-                formatter.write_dl([(name, _SHORT[name]) for name in names])
-
-
-_SHORT = {
-    "demo": "A 001 database discovered, backed up, rehearsed, migrated, verified, priced.",
-    "lab": "JupyterLab with the runbooks, on the demo database.",
-    "run": "Run a runbook; it leaves a record.",
-    "runbooks": "List the runbooks, their parameters and what they mean.",
-    "records": "List and show what runs have left.",
-    "backups": "List, prove, restore, upload and delete backups.",
-    "current": "The revision a target is stamped with.",
-    "history": "The chain of revisions, newest first.",
-    "plan": "What a migration of a target would do, and its digest.",
-    "verify": "Schema, every value and invariants, against a backup, a record or a target.",
-    "lint": "What is to be said of the statements of a migration, weighed for a target.",
-    "migrate": "Show the plan, ask, run the migration runbook.",
-    "upgrade": "Take an unprotected target up the chain.",
-    "downgrade": "Take an unprotected target down the chain.",
-    "create": "Write a new revision from the models (local databases only).",
-}
+                formatter.write_dl([(name, said) for name, (section, _, said) in COMMANDS.items() if section == title])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

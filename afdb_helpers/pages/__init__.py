@@ -66,6 +66,17 @@ def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(k, v) for k, v in (run.get("parameters") or {}).items() if v not in ("", None)]
 
 
+def plan(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, *, form: str = "markdown") -> str:
+    """A migration plan to read before it is approved, as `markdown` or as one `html` page."""
+    from afdb_helpers.pages import plan as written
+
+    text = written.markdown(plan, rehearsal)
+    if form == "markdown":
+        return text
+    title, body = f"Migration plan {plan['digest'][:19]}", clean(_markdown()(text))
+    return _environment().get_template("plan.html").render(title=title, body=body)
+
+
 def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     source = "".join(cell.get("source", ""))
     if cell["cell_type"] == "markdown":

@@ -50,23 +50,25 @@ def rehearse(
     project: Project,
     *,
     revision: str = "head",
+    direction: str = "upgrade",
+    drop_data: bool = False,
     downgrade: WayBack = "tried",
     note: Note = lambda event, **facts: None,
     jobs: int = 2,
 ) -> Rehearsal:
-    """Restore the backup into a private server, upgrade there by the project's own chain, look at the result, go back.
+    """Restore the backup into a private server, migrate there by the project's own chain, look at the result, go back.
 
     A migration that fails, loses a value or does not arrive is a Rehearsal that is not ok; so is one without a clean
-    way back where that is `required`. Raises `Refused` when the backup is not proven or an env.py goes to another
-    database than the one it is given.
+    way back where that is `required`. On the way down rows are counted instead, and there is no way back to try.
+    Raises `Refused` when the backup is not proven or an env.py goes to another database than the one it is given.
     """
     _insist_on_proof(backup)
     graph = project.graph()
-    wanted = graph.head() if revision in ("head", "heads") else graph.get(revision).id
+    move = _Move(project, graph, graph.wanted(revision), direction, drop_data)
     with backups.open_copy(backup, jobs=jobs) as copy:
         note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
-        note("rehearsal.begin", revision=wanted, server=copy.version)
-        made = _rehearsed(copy, backup, project, graph, wanted, downgrade)
+        note("rehearsal.begin", revision=move.wanted, server=copy.version)
+        made = _rehearsed(copy, backup, move, downgrade)
     note("rehearsal.end", ok=made.ok, seconds=made.seconds)
     return made
 
@@ -78,7 +80,7 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
     then be that of another migration.
     """
     sql = rehearsed.raise_unless_ok().sql
-    made = migration_plan.make(connection, project.graph(), rehearsed.revision, sql=sql)
+    made = migration_plan.make(connection, project.graph(), rehearsed.revision, direction=rehearsed.direction, sql=sql)
     if (made.content["from"], made.content["schema"]) != (list(rehearsed.before), rehearsed.schema):
         raise _moved_on(rehearsed.backup)
     return made
@@ -121,18 +123,36 @@ def _insist_on_proof(backup: Backup) -> None:
         )
 
 
-def _rehearsed(copy: Copy, backup: Backup, project: Project, graph: Graph, wanted: str, back: WayBack) -> Rehearsal:
+@dataclasses.dataclass(frozen=True)
+class _Move:
+    """Where to, and how."""
+
+    project: Project
+    graph: Graph
+    wanted: str
+    direction: str
+    drop_data: bool
+
+    @property
+    def up(self) -> bool:
+        return self.direction == "upgrade"
+
+
+def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehearsal:
     with copy.connect() as connection:
         before = catalog.heads(connection)
         sizes = {row["table"]: row["bytes"] or 0 for row in catalog.sizes(connection).rows}
-    steps = graph.between(before, wanted)
+    steps = move.graph.between(before, move.wanted) if move.up else move.graph.back(before, move.wanted)
     with watch.watching(copy) as seen:
-        outcome = _upgrade(copy, project, wanted, seen) if steps else Outcome([], "")
+        outcome = _migrate(copy, move, seen) if steps else Outcome([], "")
         seconds, disk = round(seen.seconds(), 3) if steps else 0.0, seen.disk()
-        after, data = _result(copy, backup, dataclasses.replace(graph, revisions=steps))
+        after, data = _result(
+            copy, backup, dataclasses.replace(move, graph=dataclasses.replace(move.graph, revisions=steps))
+        )
         done = result.statements(outcome, seen)
-        wrong = result.wrong(outcome, done, after, wanted)
-        back_again = _way_back(copy, backup, project, before, seen, back, tried=bool(done) and not wrong)
+        wrong = result.wrong(outcome, done, after or ("base",), move.wanted)
+        tried = bool(done) and not wrong and move.up
+        back_again = _way_back(copy, backup, move.project, before, seen, back, tried=tried)
     locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok
     said = wrong or result.said(before, after, seconds, done, data, back_again)
     return Rehearsal(
@@ -143,7 +163,8 @@ def _rehearsed(copy: Copy, backup: Backup, project: Project, graph: Graph, wante
         parts=(locks, data, result.disk(disk), back_again) if done else (),
         backup=backup.id,
         schema=backup.manifest["catalogue"],
-        revision=wanted,
+        direction=move.direction,
+        revision=move.wanted,
         before=before,
         after=after,
         seconds=seconds,
@@ -156,18 +177,22 @@ def _rehearsed(copy: Copy, backup: Backup, project: Project, graph: Graph, wante
     )
 
 
-def _upgrade(copy: Copy, project: Project, wanted: str, seen: Watch) -> Outcome:
-    request = {"command": "upgrade", "arguments": [wanted], "url": copy.url, **seen.request()}
+def _migrate(copy: Copy, move: _Move, seen: Watch) -> Outcome:
+    request = {"command": move.direction, "arguments": [move.wanted], "url": copy.url, **seen.request()}
+    request["x"] = ["allow_data_loss=true"] if move.drop_data else []
     session = Session(application_name="afdb rehearsal")
     with seen.sampling():
-        return revisions.run(project.ini, request, python=project.python, session=session, on_event=seen)
+        return revisions.run(move.project.ini, request, python=move.project.python, session=session, on_event=seen)
 
 
-def _result(copy: Copy, backup: Backup, applied: Graph) -> tuple[tuple[str, ...], Report]:
+def _result(copy: Copy, backup: Backup, done: _Move) -> tuple[tuple[str, ...], Report]:
     """What stands there now, on a fresh connection: an upgrade that returns normally may have committed nothing."""
+    taken = Fingerprint.from_dict(backup.manifest["fingerprint"])
     with copy.connect() as connection:
-        taken = Fingerprint.from_dict(backup.manifest["fingerprint"])
-        return catalog.heads(connection), fingerprint.compare(taken, connection, mapping=applied.mapping())
+        stands = catalog.heads(connection)
+        if done.up:
+            return stands, fingerprint.compare(taken, connection, mapping=done.graph.mapping())
+        return stands, result.kept(taken.counts(), fingerprint.take(connection).counts(), lossy=done.drop_data)
 
 
 def _way_back(

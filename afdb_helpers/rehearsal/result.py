@@ -34,6 +34,7 @@ class Rehearsal(Report):
 
     backup: str
     schema: str
+    direction: str
     revision: str
     before: tuple[str, ...]
     after: tuple[str, ...]
@@ -54,7 +55,18 @@ class Rehearsal(Report):
         return list(dict.fromkeys(statement["sql"] for statement in self.statements if statement["changes"]))
 
     def as_dict(self) -> dict[str, Any]:
-        names = ("backup", "schema", "revision", "before", "after", "seconds", "statements", "disk", "sizes")
+        names = (
+            "backup",
+            "schema",
+            "direction",
+            "revision",
+            "before",
+            "after",
+            "seconds",
+            "statements",
+            "disk",
+            "sizes",
+        )
         holds = [asdict(hold) for hold in self.holds]
         return {**super().as_dict(), **{name: getattr(self, name) for name in names}, "holds": holds}
 
@@ -101,6 +113,15 @@ def disk(found: Mapping[str, int]) -> Report:
         return Report(headline="disk: not measured")
     row = {name: catalog.human(size) for name, size in found.items()}
     return Report(headline=f"disk: {row['needed']} needed beside the database's {row['before']}", rows=(row,))
+
+
+def kept(before: Mapping[str, int], after: Mapping[str, int], *, lossy: bool) -> Report:
+    """The way down: each table that was there and is, with its rows; fewer are a loss, unless that was asked for."""
+    both = [name for name in before if name in after]
+    fewer = [name for name in both if after[name] < before[name]]
+    rows = tuple({"table": name, "rows before": before[name], "rows after": after[name]} for name in both)
+    said = f"fewer rows in {', '.join(fewer)}" if fewer else f"every row of {count(len(both), 'table')} is there"
+    return Report(headline=f"data: {said}; values are not compared on the way down", ok=lossy or not fewer, rows=rows)
 
 
 def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...], wanted: str) -> str:

@@ -228,8 +228,8 @@ def facts(events: list[dict[str, Any]]) -> dict[str, Any]:
         found["target"] = {key: target.get(key) for key in keys}
         found["server_clock"], found["clock_skew"] = target["server"].get("clock"), target.get("clock_skew")
     if approval := next((event for event in events if event["event"] == "approval"), None):
-        keys = ("digest", "approver", "signed", "emergency", "change_ref", "reason")
-        found["approval"] = {key: approval[key] for key in keys}
+        said = ("digest", "approver", "signed", "emergency", "change_ref", "reason")
+        found["approval"] = {key: approval[key] for key in said}
     cited = [event for event in events if event["event"] == "evidence"]
     found["evidence"] = [{k: e[k] for k in ("kind", "id", "file", "sha256") if k in e} for e in cited]
     return found

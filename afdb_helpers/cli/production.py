@@ -1,0 +1,182 @@
+"""`afdb prepare`, `afdb approve`, `afdb apply`: the guarded migration in three commands, by the same runbooks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from afdb_helpers import migration_plan, revisions, targets
+from afdb_helpers.cli.show import say
+from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.migration_plan import MigrationPlan
+from afdb_helpers.targets import Target
+
+if TYPE_CHECKING:
+    from afdb_helpers.runbook import RunResult
+
+Command = Callable[..., Any]
+
+
+def _where(command: Command) -> Command:
+    """The arguments that say which migration of which target is meant."""
+    down = "Downgrade to REVISION instead of upgrading."
+    command = click.option(
+        "--drop-data", is_flag=True, help="On the way down, lose what the older schema cannot hold."
+    )(command)
+    command = click.option("--down", is_flag=True, help=down)(command)
+    target = click.option("--target", default="production", show_default=True, help="The target's name.")
+    return click.argument("revision", default="")(target(command))
+
+
+@click.command()
+@_where
+@click.option("--summary", type=click.Path(dir_okay=False), help="Append the plan as Markdown to this file.")
+def prepare(revision: str, target: str, down: bool, drop_data: bool, summary: str | None) -> None:
+    """Discovery, backup, rehearsal of a target; prints the plan and its digest, which somebody else is to approve.
+
+    Changes nothing on the target. Leaves three records and a proven backup.
+    """
+    from afdb_helpers import pages
+
+    chosen, revision, direction = targets.get(target), _revision(revision, down), _direction(down)
+    if _plan(chosen, revision, direction).empty:
+        say(_plan(chosen, revision, direction))
+        return
+    about = {"target": target}
+    way = {"revision": revision, "direction": direction, "drop_data": str(drop_data).lower()}
+    last = _run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
+    plan = migration_plan.from_content(json.loads((last.folder / "plan.json").read_bytes())["content"])
+    rehearsal = json.loads((last.folder / "rehearsal.json").read_bytes())
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(pages.plan(plan.as_dict(), rehearsal))
+    say(plan)
+    click.echo(f"digest: {plan.digest}")
+    click.echo(f"next:   {_apply(plan, target)}")
+
+
+@click.command()
+@click.argument("digest")
+@click.option("--target", default="production", show_default=True, help="The target's name.")
+@click.option("--change-ref", required=True, metavar="TICKET", help="The change's number in your tracker.")
+@click.option("--reason", required=True, metavar="WHY", help="Why this is done.")
+@click.option("--days", default=7.0, show_default=True, help="How long the approval holds.")
+@click.option(
+    "--file", "path", type=click.Path(dir_okay=False), help="The file to write; made from the digest if not given."
+)
+def approve(digest: str, target: str, change_ref: str, reason: str, days: float, path: str | None) -> None:
+    """Sign an approval of a plan's digest with the key in AFDB_SIGNING_KEY. Contacts no database."""
+    from afdb_helpers.migrate import approvals
+
+    if not digest.startswith("sha256:"):
+        raise ConfigError(f"{digest!r} is no digest", why="a plan's digest begins with sha256:", do="copy it whole")
+    file = Path(path or f"approval-{digest.removeprefix('sha256:')[:12]}.json")
+    key = approvals.write(file, target=target, digest=digest, change_ref=change_ref, reason=reason, days=days)
+    click.echo(f"{file}: signed by {key}")
+
+
+@click.command()
+@_where
+@click.option("--approve", default="", metavar="DIGEST", help="The approved plan's digest, in place of the question.")
+@click.option("--approver", default="", metavar="NAME", help="Who approved it: not who runs this.")
+@click.option(
+    "--approval", default="", metavar="FILE", help="A signed approval, in place of the four options around it."
+)
+@click.option("--change-ref", default="", metavar="TICKET", help="The change's number in your tracker.")
+@click.option("--reason", default="", metavar="WHY", help="Why this is done.")
+@click.option("--emergency", is_flag=True, help="Go without a second person; the record shows it.")
+@click.option(
+    "--max-backup-age", type=float, metavar="HOURS", help="How old the rehearsed backup may be. [default: 24]"
+)
+def apply(revision: str, target: str, down: bool, drop_data: bool, approve: str, approval: str, **given: Any) -> None:
+    """Migrate a target as it was rehearsed and approved, then verify it; at a terminal, ask for what is missing."""
+    chosen, revision = targets.get(target), _revision(revision, down)
+    if not chosen.remote:
+        click.echo(f"warning: target {target} is on this machine ({chosen.label})", err=True)
+    plan = _plan(chosen, revision, _direction(down))
+    click.echo(f"before: {', '.join(plan.content['from']) or 'no revision is stamped'}")
+    say(plan)
+    if plan.empty:
+        return
+    if not approve and not approval and chosen.protected:
+        approve, given = _asked(chosen, plan), given | _questions(given)
+    given |= {"target": target, "revision": revision, "direction": _direction(down), "approve": approve,
+              "approval": approval, "drop_data": drop_data}  # fmt: skip
+    steps = [
+        ("migration", {k: str(v).lower() if isinstance(v, bool) else v for k, v in given.items() if v is not None})
+    ]
+    try:
+        _run([*steps, *([] if down else [("verification", {"target": target})])])
+    finally:
+        click.echo(f"after: {_stamped(chosen)}")
+
+
+def _run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
+    """The runbooks one after the other; the last one's result. The first that is not well ends the command."""
+    from afdb_helpers import runbook
+
+    results = runbook.execute_many(steps)
+    for result in results:
+        say(result)
+    if not results[-1].ok:
+        raise SystemExit(results[-1].exit_code)
+    return results[-1]
+
+
+def _revision(revision: str, down: bool) -> str:
+    if down and not revision:
+        raise click.UsageError("--down needs the REVISION to go down to")
+    return revision or "head"
+
+
+def _direction(down: bool) -> str:
+    return "downgrade" if down else "upgrade"
+
+
+def _plan(target: Target, revision: str, direction: str) -> MigrationPlan:
+    from afdb_helpers.runbook import records
+
+    graph, seen = revisions.find().graph(), records.rehearsed(target)
+    with target.connect() as connection:
+        return migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
+
+
+def _apply(plan: MigrationPlan, target: str) -> str:
+    way = f"{plan.content['to']}{' --down' if plan.content['direction'] == 'downgrade' else ''}"
+    said = f"--approve {plan.digest} --approver NAME --change-ref TICKET --reason WHY"
+    return f"afdb apply {way} --target {target} {said}"
+
+
+def _stamped(target: Target) -> str:
+    from afdb_helpers import catalog
+
+    with target.connect() as connection:
+        return ", ".join(catalog.heads(connection)) or "no revision is stamped"
+
+
+def _asked(target: Target, plan: MigrationPlan) -> str:
+    """The plan's digest, once somebody at a terminal has typed the database's name."""
+    name = target.database.rsplit("/", 1)[-1]
+    if not sys.stdin.isatty():
+        raise Refused(
+            "nobody is there to approve",
+            why="standard input is no terminal, and no digest was given",
+            do=f"have somebody read the plan, then: {_apply(plan, target.name)}",
+        )
+    typed = click.prompt(f"To go ahead, type the database's name ({name})", default="", show_default=False)
+    if typed.strip() != name:
+        raise Refused("not approved", why="what was typed is not the database's name", do="run again when it is")
+    return plan.digest
+
+
+def _questions(given: dict[str, Any]) -> dict[str, Any]:
+    """What an approval needs and was not given, asked for."""
+    asked = {"change_ref": "Number of the change", "reason": "Reason"}
+    if not given["emergency"]:
+        asked = {"approver": "Who has read the plan and approved it"} | asked
+    return {name: given[name] or click.prompt(question) for name, question in asked.items()}
