@@ -55,7 +55,7 @@ def test_the_readme_fits_a_glance() -> None:
 def test_every_command_and_option_is_on_a_page() -> None:
     text, found = everything(), list(commands("afdb", afdb))
     names = [name for name, _ in found]
-    assert {"afdb demo", "afdb run migration", "afdb records show", "afdb upgrade", "afdb migrate"} <= set(names)
+    assert {"afdb demo", "afdb run migration", "afdb records show", "afdb upgrade", "afdb apply"} <= set(names)
     assert [name for name in names if name not in text] == []
     reference = (ROOT / "docs" / "reference.md").read_text()
     options = {max(p.opts, key=len) for name, c in found for p in c.params if isinstance(p, click.Option)}

@@ -173,7 +173,7 @@ def test_another_digest_is_no_approval(made: Prepared, digest: str) -> None:
 @pytest.mark.parametrize("missing", ["approver", "change_ref", "reason"])
 def test_name_number_and_reason_have_to_be_given(made: Prepared, missing: str) -> None:
     with pytest.raises(Refused, match=f"--{missing.replace('_', '-')} not given"):
-        _approve(made, **dict.fromkeys([missing], "  "))
+        _approve(made, (), False, **dict.fromkeys([missing], "  "))
 
 
 @pytest.mark.parametrize("actor", ["alice", "ALICE"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import pty
@@ -246,60 +247,81 @@ def digest(done: subprocess.CompletedProcess[str]) -> str:
     return str(re.findall(r"digest (sha256:[0-9a-f]{64})", done.stdout)[0])
 
 
+GIVEN = ("--approver", "alice", "--change-ref", "OPS-12", "--reason", "the marketplace")
+
+
 def test_without_a_terminal_and_an_approval_it_refuses_and_says_how(production: Run, checkout: Path, url: str) -> None:
     done = production("upgrade")
     assert done.returncode == 3
     assert "before: 001" in done.stdout
     assert "from 001 to 002" in done.stdout
-    assert f"--approve {digest(done)} --change-ref TICKET --reason WHY" in done.stderr
+    assert f"--approve {digest(done)} --approver NAME --change-ref TICKET --reason WHY" in done.stderr
     assert production("current").stdout == "001\n"
     assert len(tables(checkout, url)) == 8
 
 
 @both
-def test_with_the_digest_it_migrates_shows_before_and_after_and_leaves_a_record(
+def test_prepared_and_approved_it_migrates_verifies_and_leaves_a_record(
     production: Run, checkout: Path, url: str
 ) -> None:
-    approved = digest(production("upgrade"))
-    done = production("upgrade", "--approve", approved, "--change-ref", "OPS-12", "--reason", "the marketplace")
-    assert done.returncode == 0, done.stderr
+    prepared = production("prepare", "--summary", str(checkout / "summary.md"))
+    assert prepared.returncode == 0, prepared.stdout + prepared.stderr
+    approved = digest(prepared)
+    assert f"next:   afdb apply 002 --target production --approve {approved}" in prepared.stdout
+    summary = (checkout / "summary.md").read_text()
+    assert f"Digest `{approved}`" in summary
+    assert "CREATE TABLE" in summary
+    assert production("current").stdout == "001\n"
+    done = production("upgrade", "--approve", approved, *GIVEN)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "warning: target production is on this machine" in done.stderr
     assert done.stdout.index("before: 001") < done.stdout.index("after: 002")
     assert tables(checkout, url) == TWELVE
-    assert production("current").stdout == "002 (head)\n"
-    (run,) = [json.loads(path.read_text()) for path in (checkout / "records").glob("*/run.json")]
-    assert (run["outcome"], run["exit_code"], run["runbook"]["name"]) == ("succeeded", 0, "migration")
-    assert run["approval"]["digest"] == approved
-    assert (run["approval"]["change_ref"], run["approval"]["reason"]) == ("OPS-12", "the marketplace")
+    runs = [json.loads(path.read_text()) for path in sorted((checkout / "records").glob("*/run.json"))]
+    said = [(run["runbook"]["name"], run["outcome"]) for run in runs]
+    assert said == [(name, "succeeded") for name in ("discovery", "backup", "rehearsal", "migration", "verification")]
+    approval = runs[3]["approval"]
+    assert (approval["digest"], approval["approver"], approval["signed"]) == (approved, "alice", False)
+    assert (approval["change_ref"], approval["reason"]) == ("OPS-12", "the marketplace")
+    assert [entry["kind"] for entry in runs[3]["evidence"]] == ["rehearsal", "rehearsal", "backup"]
     found = [path for path in checkout.rglob("*") if path.is_file() and path.name != ".env"]
     assert not [path for path in found if any(shape.encode() in path.read_bytes() for shape in (CANARY, "c4n4ry"))]
 
 
-def test_another_digest_is_refused_and_nothing_changes(production: Run, checkout: Path, url: str) -> None:
-    wrong = f"sha256:{'0' * 64}"
-    done = production("upgrade", "--approve", wrong, "--change-ref", "OPS-12", "--reason", "the marketplace")
+def test_unprepared_it_is_refused_with_the_next_command_and_nothing_changes(
+    production: Run, checkout: Path, url: str
+) -> None:
+    done = production("upgrade", "--approve", digest(production("upgrade")), *GIVEN)
     assert done.returncode == 3
-    assert "is not approved" in done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "was not rehearsed" in said
+    assert "afdb prepare 002 --target production" in said
     assert "after: 001" in done.stdout
     assert len(tables(checkout, url)) == 8
 
 
-def test_an_approval_without_a_change_and_a_reason_is_refused(production: Run) -> None:
-    done = production("upgrade", "--approve", digest(production("upgrade")))
-    assert done.returncode == 3
-    assert "--change-ref and --reason not given" in done.stdout + done.stderr
-    assert production("current").stdout == "001\n"
+def test_prepared_but_not_approved_it_is_refused_and_nothing_changes(production: Run, checkout: Path, url: str) -> None:
+    approved = digest(production("prepare"))
+    for wrong, why in {
+        ("--approve", f"sha256:{'0' * 64}", *GIVEN): "is not approved",
+        ("--approve", approved): "--approver and --change-ref and --reason not given",
+        ("--approve", approved, *GIVEN[2:], "--approver", getpass.getuser()): "cannot approve what",
+    }.items():
+        done = production("upgrade", *wrong)
+        assert done.returncode == 3
+        assert why in done.stdout + done.stderr
+        assert "after: 001" in done.stdout
+    assert len(tables(checkout, url)) == 8
 
 
 def test_it_goes_down_by_approval_too(production: Run, checkout: Path) -> None:
     there = {"command": "upgrade", "arguments": ["002"], "url": f"sqlite:///{checkout}/test.db"}
     assert revisions.run(checkout / "alembic.ini", there).error is None
-    asked = production("downgrade", "001")
-    assert asked.returncode == 3
+    assert production("downgrade", "001").returncode == 3
     assert production("current").stdout == "002 (head)\n"
-    why = ("--change-ref", "OPS-12", "--reason", "the marketplace")
-    done = production("downgrade", "001", "--approve", digest(asked), *why)
-    assert done.returncode == 0, done.stderr
+    approved = digest(production("prepare", "001", "--down"))
+    done = production("downgrade", "001", "--approve", approved, *GIVEN)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.index("before: 002") < done.stdout.index("after: 001")
 
 
@@ -372,8 +394,10 @@ def name_of(url: str) -> str:
 
 @both
 def test_at_a_terminal_the_databases_name_is_asked_for_and_approves(production: Run, checkout: Path, url: str) -> None:
+    assert production("prepare").returncode == 0
     answers = [
         ("type the database's name", name_of(url)),
+        ("Who has read the plan", "alice"),
         ("Number of the change", "OPS-12"),
         ("Reason", "marketplace"),
     ]
@@ -382,8 +406,9 @@ def test_at_a_terminal_the_databases_name_is_asked_for_and_approves(production: 
     assert "before: 001" in seen
     assert "after: 002" in seen
     assert tables(checkout, url) == TWELVE
-    (run,) = [json.loads(path.read_text()) for path in (checkout / "records").glob("*/run.json")]
-    assert (run["approval"]["change_ref"], run["approval"]["reason"]) == ("OPS-12", "marketplace")
+    (found,) = (checkout / "records").glob("*-migration-*/run.json")
+    approval = json.loads(found.read_text())["approval"]
+    assert [approval[key] for key in ("approver", "change_ref", "reason")] == ["alice", "OPS-12", "marketplace"]
 
 
 def test_anything_but_the_databases_name_is_a_no(production: Run, checkout: Path, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -55,17 +56,28 @@ def history(ini: str | None, python: str | None) -> None:
 
 @click.command()
 @click.argument("revision", default="head")
+@click.option("--down", is_flag=True, help="Downgrade to REVISION instead of upgrading.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "html", "json"]), default="text", show_default=True
+)
 @_target
 @_project
-def plan(revision: str, target: str, ini: str | None, python: str | None) -> None:
-    """What a migration of a target would do, and its digest: the one that `afdb run migration` asks for."""
-    from afdb_helpers import migration_plan
+def plan(revision: str, down: bool, form: str, target: str, ini: str | None, python: str | None) -> None:
+    """What a migration of a target would do, and its digest: the one that `afdb apply` asks for."""
+    from afdb_helpers import migration_plan, pages
     from afdb_helpers.runbook import records
 
     chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
-    seen = records.rehearsed(chosen)
+    seen, rehearsal = records.rehearsed(chosen)
     with chosen.connect() as connection:
-        say(migration_plan.make(connection, graph, revision, rehearsed=seen))
+        direction = "downgrade" if down else "upgrade"
+        made = migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
+    if form == "text":
+        say(made)
+    elif form == "json":
+        click.echo(json.dumps(made.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        click.echo(pages.plan(made.as_dict(), rehearsal if made.rehearsed else None, form=form))
 
 
 @click.command()

@@ -51,7 +51,8 @@ def backed_up(
 ) -> Report:
     """The backup that was rehearsed on is proven, untouched, of this database as it stands, and younger than `max_age`.
 
-    `max_age` is in hours, from the moment the backup speaks of. Reads every file of the backup and hashes it.
+    `max_age` is in hours, from the moment the backup speaks of. Every file of a backup in a folder is hashed; of one in
+    an object store the sizes and the manifest's seal are looked at, and a restore hashes what it fetches.
     """
     if open_ := _open(plan, target):
         return open_
@@ -122,7 +123,7 @@ def _amiss(found: Backup, plan: MigrationPlan, max_age: float) -> str:
         return "is of another revision or schema: the target was changed since"
     if _age(found) > max_age:
         return f"is {_age(found):.1f} h old; the limit is {max_age:g} h (--max-backup-age)"
-    if changed := backups.differences(found):
+    if not found.url and (changed := backups.differences(found)):
         return f"was altered since it was proven: {changed[0]['object']} ({changed[0]['differs']})"
     return ""
 

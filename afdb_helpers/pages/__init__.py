@@ -68,9 +68,9 @@ def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def plan(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, *, form: str = "markdown") -> str:
     """A migration plan to read before it is approved, as `markdown` or as one `html` page."""
-    from afdb_helpers.pages import plan as written
+    from afdb_helpers.pages import plans
 
-    text = written.markdown(plan, rehearsal)
+    text = plans.markdown(plan, rehearsal)
     if form == "markdown":
         return text
     title, body = f"Migration plan {plan['digest'][:19]}", clean(_markdown()(text))
