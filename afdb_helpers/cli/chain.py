@@ -68,7 +68,7 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
     from afdb_helpers.runbook import records
 
     chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
-    seen, rehearsal = records.rehearsed(chosen)
+    seen = records.rehearsed(chosen)
     with chosen.connect() as connection:
         direction = "downgrade" if down else "upgrade"
         made = migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
@@ -77,7 +77,7 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
     elif form == "json":
         click.echo(json.dumps(made.as_dict(), indent=1, ensure_ascii=False))
     else:
-        click.echo(pages.plan(made.as_dict(), rehearsal if made.rehearsed else None, form=form))
+        click.echo(pages.plan(made.as_dict(), records.measured(chosen) if made.rehearsed else None, form=form))
 
 
 @click.command()

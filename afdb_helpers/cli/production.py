@@ -141,7 +141,7 @@ def _direction(down: bool) -> str:
 def _plan(target: Target, revision: str, direction: str) -> MigrationPlan:
     from afdb_helpers.runbook import records
 
-    graph, (seen, _) = revisions.find().graph(), records.rehearsed(target)
+    graph, seen = revisions.find().graph(), records.rehearsed(target)
     with target.connect() as connection:
         return migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
 

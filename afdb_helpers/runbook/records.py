@@ -142,12 +142,10 @@ def check(folder: Path) -> Report:
     return Report(headline=f"sealed: {count(len(sealed), 'file')}, as the run left them")
 
 
-def rehearsed(target: Target) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """`plan.json` and `rehearsal.json` of the newest good rehearsal for a target; None both without one."""
+def rehearsed(target: Target) -> dict[str, Any] | None:
+    """The plan that the newest good rehearsal for a target left, as runbook 04 takes it; None without one."""
     folder = latest(record.root(environment()), "rehearsal", target=target.name, audited=target.protected)
-    if folder is None:
-        return None, None
-    return evidence(folder, "plan.json")[0], evidence(folder, "rehearsal.json")[0]
+    return evidence(folder, "plan.json")[0] if folder else None
 
 
 def measured(target: Target) -> dict[str, Any] | None:
