@@ -503,6 +503,7 @@ def test_a_child_whose_parent_died_is_gone_at_once(fresh: Project, database: str
      ("SHOW x", False), ("PRAGMA foreign_keys", False), ("SAVEPOINT a", False), ("", False), ("-- only\n", False),
      ("CREATE TABLE t ()", True), ("/* hint */ UPDATE t SET a = 1", True), ("-- c\nDELETE FROM t", True),
      ("DO $$ BEGIN END $$", True), ("WITH x AS (DELETE FROM t RETURNING 1) SELECT 1", True), ("BEGIN", False),
+     ("-- why?\nWITH x AS (SELECT 1) SELECT 2", False), ("WITH x AS (SELECT nextval('s')) SELECT 2", True),
      ("VACUUM", True)],
 )  # fmt: skip
 def test_a_statement_that_may_change_something_is_known(sql: str, changes: bool) -> None:

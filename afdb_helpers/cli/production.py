@@ -103,7 +103,7 @@ def apply(revision: str, target: str, down: bool, drop_data: bool, approve: str,
     say(plan)
     if plan.empty:
         return
-    if not approve and not approval and chosen.protected:
+    if not approve and not approval:
         approve, given = _asked(chosen, plan), given | _questions(given)
     given |= {"target": target, "revision": revision, "direction": _direction(down), "approve": approve,
               "approval": approval, "drop_data": drop_data}  # fmt: skip

@@ -207,11 +207,15 @@ def _statements(events: list[Event]) -> list[Event]:
 
 
 def changes(sql: str) -> bool:
-    """Whether a statement may change something; those that only look start with SELECT, SHOW, PRAGMA or the like."""
-    words = re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.S).split()
+    """Whether a statement may change something; those that only look begin with SELECT, WITH, SHOW, PRAGMA, …"""
+    bare = re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.S)
+    words = bare.split(maxsplit=1)
     first = words[0].upper() if words else ""
-    if first == "SELECT":
-        return bool(re.search(r"\b(set_config|setval|nextval|pg_advisory\w*)\s*\(", sql, flags=re.I))
+    if first in ("SELECT", "WITH"):
+        calls = re.search(r"\b(set_config|setval|nextval|pg_advisory\w*)\s*\(", bare, flags=re.I)
+        return bool(calls) or (
+            first == "WITH" and bool(re.search(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", bare, flags=re.I))
+        )
     return first not in ("", "SHOW", "PRAGMA", "SAVEPOINT", "RELEASE", "EXPLAIN", "BEGIN", "COMMIT", "SET")
 
 
