@@ -1,4 +1,4 @@
-"""The demo as a newcomer sees it, and every runbook by Run All on the demo's database."""
+"""The demo as a newcomer sees it, from the wheel and outside of any checkout; and every runbook by Run All."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import venv
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +20,6 @@ from afdb_helpers import demo, lint, revisions, targets
 from afdb_helpers.lint import waivers
 
 ROOT = Path(__file__).resolve().parents[1]
-AFDB = Path(sys.executable).with_name("afdb")
 
 
 pytestmark = pytest.mark.xdist_group("demo")  # one worker plays the demo, once
@@ -39,18 +41,55 @@ def _environment(folder: Path, scratch: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the source distribution, and the wheel built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def programs(built: Path, scratch: Path) -> Path:
+    """The programs of an environment with the wheel installed; what it depends on comes from this one."""
+    (wheel,) = built.glob("*.whl")
+    venv.create(scratch / "venv", with_pip=False, symlinks=True)
+    found = scratch / "venv" / "bin"
+    install = [sys.executable, "-m", "pip", "--python", str(found / "python"), "install", "--no-deps", str(wheel)]
+    subprocess.run(install, capture_output=True, check=True)
+    (site,) = (scratch / "venv" / "lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    (found / "squawk").symlink_to(Path(sys.executable).with_name("squawk"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, programs: Path, scratch: Path
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The demo's folder, and what it printed."""
     folder = tmp_path_factory.mktemp("d")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AFDB_", "PYTHON"))}
     done = subprocess.run(
-        [AFDB, "demo"],
-        cwd=ROOT,
-        env=_environment(folder, scratch),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return folder, done
+        [programs / "afdb", "demo"], cwd=folder, env=kept | {"AFDB_SCRATCH": str(scratch)},
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    return folder / demo.HOME, done
+
+
+def test_the_demo_runs_on_what_the_wheel_brought(
+    played: tuple[Path, subprocess.CompletedProcess[str]], programs: Path, scratch: Path
+) -> None:
+    folder, done = played
+    assert done.returncode == 0, done.stdout + done.stderr
+    command = [str(programs / "python"), "-c", "import afdb_helpers; print(afdb_helpers.__file__)"]
+    where = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert where.stdout.startswith(str(scratch)), "the wheel is not what was imported"
+    assert {path.name for path in folder.parent.iterdir()} == {demo.HOME}
+    run = json.loads(next((folder / "records").glob("*-migration-*/run.json")).read_text())
+    assert str(scratch) in run["runbook"]["path"]
+    assert (folder / "runbooks" / "01_discovery.ipynb").is_file()
 
 
 def test_the_demo_ends_with_six_successes_and_names_the_page_to_open(
@@ -153,3 +192,26 @@ def test_run_all_works_on_every_runbook(tmp_path: Path, scratch: Path, new_datab
         assert catalog.heads(connection) == ("002",)
     ran = [json.loads(p.read_text())["runbook"]["name"] for p in sorted((tmp_path / "records").glob("*/run.json"))]
     assert ran == list(demo.RUNS)
+
+
+# --- what is released
+
+
+def test_the_wheel_holds_runbooks_chain_prices_and_questions(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "afdb_helpers").rglob("*") if path.is_file()}
+    lacking = {name for name in there if "__pycache__" not in name} - names
+    assert lacking == set()
+    assert {name for name in there if name.endswith((".sql", ".yaml", ".json", ".css", ".html"))}
+    beside = [*(ROOT / "runbooks").glob("*.ipynb"), *(ROOT / "alembic").rglob("*.py"), ROOT / "alembic.ini"]
+    assert len(beside) > 8
+    assert {f"afdb_helpers/project/{path.relative_to(ROOT)}" for path in beside} <= names
+
+
+def test_what_is_released_passes_the_index_own_check(built: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from afdb_helpers.cli.show import say
@@ -14,6 +12,7 @@ def demo() -> None:
     """A 001 database discovered, backed up, rehearsed, migrated, verified, priced: six runs, six records."""
     from afdb_helpers import demo as play
 
+    play.enter()
     result = play.run(say=lambda line: click.echo(line, err=True))
     say(result)
     result.raise_unless_ok()
@@ -27,4 +26,4 @@ def lab(new: bool, browser: bool, port: int) -> None:
     """JupyterLab with the runbooks, on the demo database; Ctrl-C ends both."""
     from afdb_helpers import demo as play
 
-    play.lab(Path.cwd(), new=new, browser=browser, port=port)
+    play.lab(play.enter(), new=new, browser=browser, port=port)

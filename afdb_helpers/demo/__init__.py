@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,25 @@ if TYPE_CHECKING:
     from afdb_helpers.runbook import RunResult
 
 DATABASE = "agent_factory"
+HOME = "afdb-demo"
 RUNS = ("discovery", "backup", "rehearsal", "migration", "verification", "cost_comparison")
+
+
+def enter() -> Path:
+    """Go to the folder that the demo plays in, and return it.
+
+    In a checkout it is this folder. Installed from a wheel it is `afdb-demo` in this folder, with the runbooks and the
+    platform's chain in it; made where it is not there, and never written over.
+    """
+    packed, here = Path(__file__).resolve().parents[1] / "project", Path.cwd()
+    if not packed.is_dir() or here.name == HOME:
+        return here
+    if not (here / HOME).exists():
+        making = here / f".{HOME}.{os.getpid()}"  # renamed when whole: a killed copy is not taken for the project
+        shutil.copytree(packed, making, ignore=shutil.ignore_patterns("__pycache__"))
+        making.rename(here / HOME)
+    os.chdir(here / HOME)
+    return here / HOME
 
 
 def server(folder: Path) -> Server:

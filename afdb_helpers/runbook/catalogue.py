@@ -30,10 +30,12 @@ class Runbook:
 
 
 def folder() -> Path:
-    """Where the runbooks of this repository are."""
+    """Where the runbooks are: in the package where it was installed from a wheel, beside it in a checkout."""
     import afdb_helpers
 
-    return Path(afdb_helpers.__file__).resolve().parent.parent / "runbooks"
+    package = Path(afdb_helpers.__file__).resolve().parent
+    packed = package / "project" / "runbooks"
+    return packed if packed.is_dir() else package.parent / "runbooks"
 
 
 def catalogue(where: Path | None = None) -> tuple[Runbook, ...]:

@@ -202,8 +202,9 @@ def begin(name: str, *, target: str | None = None, writes: bool = False, **evide
     given (backup=…, plan=…) is journaled as evidence.
     """
     kept = _recorded()
-    if kept is None and Path.cwd().resolve() == catalogue.folder():
-        os.chdir(catalogue.folder().parent)  # JupyterLab starts kernels beside the notebook; `afdb run` does not
+    here = Path.cwd()
+    if kept is None and here.name == "runbooks" and (here.parent / "alembic.ini").is_file():
+        os.chdir(here.parent)  # JupyterLab starts kernels beside the notebook; `afdb run` does not
     found = targets.get(target) if target else None
     if found and found.protected and writes and kept is None:
         raise Refused(
