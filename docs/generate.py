@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import click
@@ -81,7 +81,7 @@ def command_help() -> str:
     return "\n".join(out)
 
 
-# --- The manifest of a backup ----------------------------------------------------------------------------------------
+# --- Shipped schemas -------------------------------------------------------------------------------------------------
 
 
 def manifest_fields() -> str:
@@ -89,12 +89,25 @@ def manifest_fields() -> str:
     from afdb_helpers.backup import manifest
 
     schema = manifest.schema()
-    only = schema["then"]["required"]
+    return _fields(schema, schema["then"]["required"], "PostgreSQL")
+
+
+def run_fields() -> str:
+    """One row a field of run.json, from the shipped schema."""
+    from afdb_helpers.runbook import shape
+
+    schema = shape.schema()
+    return _fields(schema, schema["allOf"][0]["then"]["required"], "not interactive")
+
+
+def _fields(schema: dict[str, Any], conditional: Sequence[str], condition: str) -> str:
     rows = []
     for name, facts in schema["properties"].items():
         found = {**schema["$defs"][facts["$ref"].rpartition("/")[2]], **facts} if "$ref" in facts else facts
-        kind = found.get("type") or " or ".join(f"`{value}`" for value in found.get("enum", [found.get("const")]))
-        there = "always" if name in schema["required"] else "PostgreSQL" if name in only else "sometimes"
+        choice = found.get("enum", [found.get("const")])
+        kind = found.get("type") or " or ".join("null" if v is None else f"`{v}`" for v in choice)
+        kind = "time or null" if "oneOf" in found else kind if isinstance(kind, str) else " or ".join(kind)
+        there = "always" if name in schema["required"] else condition if name in conditional else "sometimes"
         inner = ", ".join(f"`{key}`" for key in found.get("properties", {}))
         rows.append([f"`{name}`", kind, there, f"{found['description']}{f' Holds {inner}.' if inner else ''}"])
     return table(["Field", "Type", "There", "Meaning"], rows)

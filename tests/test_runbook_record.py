@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,27 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import begun, ended
 
 from afdb_helpers import ledger
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
-from afdb_helpers.runbook import outcome, provenance, record, records
+from afdb_helpers.runbook import outcome, provenance, record, records, shape
 from afdb_helpers.runbook.outcome import Failure
 from afdb_helpers.runbook.record import Record
 
 
 def begin(where: Path, *, runbook: str = "backup", target: str | None = "staging", **data: Any) -> Record:
-    facts = {"mode": "engine", "runbook": {"name": runbook}, "target": {"name": target} if target else None}
-    return record.begin(where, runbook=runbook, target=target, data=facts | {"ended": None, "outcome": None} | data)
+    return record.begin(where, runbook=runbook, target=target, data=begun(runbook, target) | data)
 
 
-def sealed(where: Path, *, runbook: str = "backup", target: str | None = "staging", **data: Any) -> Record:
+def sealed(
+    where: Path,
+    *,
+    runbook: str = "backup",
+    target: str | None = "staging",
+    outcome: str | None = "succeeded",
+    about: dict[str, Any] | None = None,
+    **data: Any,
+) -> Record:
     """A record of a run that has ended."""
-    kept = begin(where, runbook=runbook, target=target, **data)
+    kept = begin(where, runbook=runbook, target=target)
     record.write(kept.folder / "plan.json", record.as_json({"digest": "sha256:00"}))
     kept.release()
-    kept.data |= {"ended": record.now(), "outcome": "succeeded", "exit_code": 0} | data
-    kept.data["target"] = data.get("about", kept.data["target"])
-    kept.note("run.end", outcome="succeeded", exit_code=0)
+    kept.data |= ended(outcome or "interrupted") | {"outcome": outcome} | data
+    kept.data["target"] = about or kept.data["target"]
+    kept.note("run.end", outcome=outcome, exit_code=kept.data["exit_code"])
     kept.seal(ledger_entry={"event": "end", "run": kept.id})
     return kept
 
@@ -108,12 +117,54 @@ def test_a_seal_that_the_ledger_refuses_does_not_appear(tmp_path: Path) -> None:
     kept = begin(tmp_path)
     (tmp_path / "ledger.jsonl").unlink()
     (tmp_path / "ledger.jsonl").symlink_to("/dev/full")
-    kept.data |= {"ended": record.now(), "outcome": "succeeded"}
+    kept.data |= ended()
     with pytest.raises(OSError, match="No space left"):
         kept.seal(ledger_entry={"event": "end"})
     assert json.loads((kept.folder / "run.json").read_bytes())["ended"] is None
     assert not (kept.folder / "SHA256SUMS").exists()
     assert not list(kept.folder.glob(".*.part"))
+
+
+# ── the shape of run.json ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"outcome": "fine"}, "outcome is not as the schema says"),
+        ({"outcome": "succeeded", "exit_code": 1}, "exit_code is not as the schema says"),
+        ({"outcome": "refused", "exit_code": 0}, "exit_code is not as the schema says"),
+        ({"outcome": None}, "outcome is not as the schema says"),
+        ({"ended": "yesterday"}, "ended is not as the schema says"),
+        ({"surprise": 1}, "it is not as the schema says: Additional properties"),
+        ({"schema": 2}, "its schema is 2, and this afdb reads 1"),
+        ({"parameters": {"n": [1]}}, "parameters/n is not as the schema says"),
+        ({"who": {}}, "who is not as the schema says"),
+        ({"runbook": {"name": "backup"}}, "runbook is not as the schema says: 'path' is a required"),
+        ({"evidence": [{"kind": "backup"}]}, "evidence/0 is not as the schema says"),
+    ],
+)
+def test_what_is_not_as_the_schema_says_is_not_written(facts: dict[str, Any], said: str, tmp_path: Path) -> None:
+    kept = begin(tmp_path)
+    kept.data |= ended()
+    shape.check(kept.data)
+    before = (kept.folder / "run.json").read_bytes()
+    kept.data |= facts
+    for write in (kept.save, kept.seal):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            write()
+    assert (kept.folder / "run.json").read_bytes() == before
+    assert not (kept.folder / "SHA256SUMS").exists()
+
+
+def test_an_interactive_run_needs_less_and_says_what_it_is() -> None:
+    data = {"schema": 1, "id": "20261128T120000Z-small-0000"} | begun("small") | {"mode": "interactive"}
+    for key in ("git", "versions", "parameters", "parameters_given", "approval", "exit_code", "secrets_indistinct"):
+        del data[key]
+    data["runbook"] = {"name": "small"}
+    shape.check(data)
+    with pytest.raises(ValueError, match="is not as the schema says"):
+        shape.check(data | {"mode": "engine"})
 
 
 # ── the seal ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -218,7 +269,7 @@ def test_the_latest_is_the_newest_that_succeeded_on_that_target(tmp_path: Path) 
         sealed(tmp_path, outcome="failed_changed"),
         sealed(tmp_path, target="production"),
         sealed(tmp_path, runbook="rehearsal"),
-        sealed(tmp_path, ended=None),
+        sealed(tmp_path, ended=None, outcome=None, exit_code=None),
     ):
         _renamed(wrong, "3")
     assert records.latest(tmp_path, "backup", target="staging", audited=True) == good.folder

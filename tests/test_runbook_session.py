@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import begun
 from small_notebooks import Left, small
 from sqlalchemy import make_url
 
@@ -86,7 +86,7 @@ def test_another_processs_record_is_not_taken_for_the_engines(
     where: Path, sqlite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFDB_PROTECTED", "default")
-    data = {"mode": "engine", "ended": None, "runner": {"pid": os.getpid()}}
+    data = begun("small", "default")
     kept = record.begin(where, runbook="small", target="default", data=data)
     monkeypatch.setenv("AFDB_RUN_DIR", str(kept.folder))
     with pytest.raises(Refused, match="is not run by the engine"):

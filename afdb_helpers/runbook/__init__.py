@@ -14,6 +14,7 @@ The modules, from what starts a run to what it is made of:
     session       what a notebook calls: begin, note, keep, close
     records       records read, found, listed, checked
     record        the folder a run leaves, written so that a crash leaves it readable
+    shape         what run.json has to look like
     provenance    who runs what: operator, CI job, commit, versions
     catalogue     the runbooks there are
     parameters    what a runbook may be given, from its syntax tree

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ _ALIASES = {"costs": "cost_comparison"}
 
 @dataclass(frozen=True)
 class Runbook:
-    """A notebook that can be run: what its first cell and its parameters cell say."""
+    """A notebook that can be run: what its first cell, its parameters cell and its list of steps say.
+
+    `steps` are the cells that a success takes, in order, each with what it has to leave in the journal.
+    """
 
     name: str
     number: str
@@ -27,6 +31,7 @@ class Runbook:
     title: str
     sentence: str
     parameters: tuple[parameters.Parameter, ...] = field(default=())
+    steps: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def folder() -> Path:
@@ -77,7 +82,8 @@ def find(name_or_path: str | Path, where: Path | None = None) -> Path:
 
 def read(path: Path) -> Runbook:
     """What a notebook says of itself. Raises `ConfigError` where it is not a notebook with one parameters cell."""
-    cells = load(path)["cells"]
+    data = load(path)
+    cells = data["cells"]
     match = _FILE.fullmatch(path.name)
     text = next((source(cell) for cell in cells if cell.get("cell_type") == "markdown"), "")
     title, sentence = _opening(text)
@@ -88,7 +94,16 @@ def read(path: Path) -> Runbook:
         title=title or path.stem,
         sentence=sentence,
         parameters=parameters.declared(source(parameters_cell(cells))),
+        steps=steps(data),
     )
+
+
+def steps(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The steps that a notebook lists in its metadata; where it lists none, every code cell is one."""
+    listed = data.get("metadata", {}).get("afdb", {}).get("steps")
+    if listed is None:
+        return {str(cell.get("id")): [] for cell in data["cells"] if cell.get("cell_type") == "code"}
+    return {str(cell): [str(mark) for mark in marks] for cell, marks in listed.items()}
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -34,6 +34,14 @@ def git(path: Path) -> dict[str, Any]:
     return {"sha": sha or None, "dirty": bool(changes) if changes is not None else None}
 
 
+def committed(path: Path) -> bool | None:
+    """Whether the file at `path` is, byte for byte, the one that HEAD holds; None outside a repository."""
+    if not _git("rev-parse", "HEAD", cwd=path.parent):
+        return None
+    held = _git("rev-parse", f"HEAD:./{path.name}", cwd=path.parent)
+    return held is not None and held == _git("hash-object", "--no-filters", "--", path.name, cwd=path.parent)
+
+
 def versions() -> dict[str, str]:
     """Python and the packages that ours names as its dependencies, as installed."""
     found = {"python": sys.version.split()[0]}

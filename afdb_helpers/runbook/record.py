@@ -25,8 +25,8 @@ from typing import Any
 
 from afdb_helpers import ledger
 from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
+from afdb_helpers.runbook import shape
 
-SCHEMA = 1
 RESERVE = 262_144  # bytes kept for the end of the run, so that a disk that fills up meanwhile still holds it
 SUMS = "SHA256SUMS"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
@@ -51,7 +51,8 @@ class Record:
         return ledger.read(self.folder / "journal.jsonl")
 
     def save(self) -> None:
-        """Write run.json."""
+        """Write run.json. Raises `ValueError` where it is not as its schema says."""
+        shape.check(self.data)
         write(self.folder / "run.json", as_json(self.data))
 
     def release(self) -> None:
@@ -63,6 +64,7 @@ class Record:
 
         So the ledger never names an end that the folder cannot show, and the other way round.
         """
+        shape.check(self.data)
         final = as_json(self.data)
         sums = _sums(self.folder, {"run.json": final})
         staged = [_stage(self.folder / "run.json", final), _stage(self.folder / SUMS, sums)]
@@ -99,7 +101,7 @@ def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, A
     try:
         where.mkdir(parents=True, exist_ok=True)
         folder = _new_folder(where, runbook, target)
-        record = Record(folder, {"schema": SCHEMA, "id": folder.name, **data})
+        record = Record(folder, {"schema": shape.SCHEMA, "id": folder.name, **data})
         if engine:
             _stage(folder / "x", b"\0" * RESERVE).replace(folder / ".reserve")
         record.save()

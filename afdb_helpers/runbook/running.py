@@ -202,7 +202,13 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     values = request.values
     data = {
         "mode": "engine",
-        "runbook": {"name": book.name, "path": str(book.path), "sha256": request.sha256},
+        "runbook": {
+            "name": book.name,
+            "path": str(book.path),
+            "sha256": request.sha256,
+            "committed": provenance.committed(book.path.absolute()),
+            "steps": book.steps,
+        },
         "who": provenance.who(),
         "runner": provenance.runner(),
         "git": provenance.git(book.path.absolute()),

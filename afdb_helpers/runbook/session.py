@@ -231,9 +231,18 @@ def facts(events: list[dict[str, Any]]) -> dict[str, Any]:
     if approval := next((event for event in events if event["event"] == "approval"), None):
         said = ("digest", "approver", "signed", "emergency", "change_ref", "reason")
         found["approval"] = {key: approval[key] for key in said}
+    if move := _move(events):
+        found["revision"] = move
     cited = [event for event in events if event["event"] == "evidence"]
     found["evidence"] = [{k: e[k] for k in ("kind", "id", "file", "sha256") if k in e} for e in cited]
     return found
+
+
+def _move(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """From which revisions to which the run took its target; None where it set out to change none."""
+    begun = [event["revisions"] for event in events if event["event"] == "change.intent" and "revisions" in event]
+    ended = [event.get("revisions") for event in events if event["event"] == "change.result"]
+    return {"from": begun[0], "to": ended[-1] if ended else None} if begun else None
 
 
 def _recorded() -> Record | None:

@@ -1,0 +1,41 @@
+"""What run.json has to look like: a JSON Schema that the package ships, asked on every write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+SCHEMA = 1  # of run.json: raised when an older reader would misunderstand a newer one
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema itself, `run.schema.json` of this package."""
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("run.schema.json").read_text())
+    return found
+
+
+def check(data: Mapping[str, Any]) -> None:
+    """Raises `ValueError` naming the first thing that is not as the schema says."""
+    if data.get("schema") != SCHEMA:
+        raise ValueError(f"its schema is {data.get('schema')!r}, and this afdb reads {SCHEMA}")
+    wrong = next(iter(_validator().iter_errors(dict(data))), None)
+    if wrong is not None:
+        where = "/".join(map(str, wrong.absolute_path)) or "it"
+        raise ValueError(f"{where} is not as the schema says: {wrong.message[:120]}")
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    from afdb_helpers.runbook.kernels import without_grammar
+
+    with without_grammar():
+        from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema())
