@@ -1,12 +1,13 @@
 # `make` lists the targets. Each builds what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test check bench docs lock clean
+.PHONY: help demo lab test check bench docs book release lock clean
 
 # The first interpreter on PATH that is new enough; `make PYTHON=/path/to/python3 …` names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 READY := .venv/.ready
+BOOK := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +37,17 @@ check: $(READY) ## ruff, mypy --strict, import contract, generated docs, noteboo
 	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
 	@$(BIN)/nbstripout --verify --keep-id runbooks/*.ipynb
 	@$(BIN)/python -m afdb_helpers.runbook.lint
+	@$(BOOK) --site-dir .site && rm -rf .site
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 docs: $(READY) ## write the generated parts of the docs anew
 	@PYTHONPATH=. $(BIN)/cog -r $$(grep -rl '\[\[\[cog' docs README.md)
+
+book: $(READY) ## the docs as pages, in site/
+	@$(BOOK) && echo "open site/index.html"
+
+release: $(READY) ## what a release uploads, built and checked, in dist/
+	@rm -rf dist && $(BIN)/python -m build --no-isolation --outdir dist . && $(BIN)/twine check --strict dist/*
 
 bench: $(READY) ## the benchmarks: ratios against what you would use instead
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
@@ -48,4 +57,4 @@ lock: ## resolve requirements.lock anew (needs uv)
 		--all-extras --output-file requirements.lock pyproject.toml requirements-build.in
 
 clean: ## remove what the targets above made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .demo
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .demo .site site dist

@@ -143,6 +143,17 @@ def test_pages_link_to_each_other() -> None:
     assert {name for name in REQUIRED if f"(docs/{name})" not in readme} == set()
 
 
+def test_the_book_is_built_strictly_a_broken_link_or_a_page_nobody_finds_ends_it(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", "built"]
+    (tmp_path / "docs" / "nowhere.md").write_text("# Nowhere\n\n[gone](restore.md#gone)\n")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "nowhere.md" in done.stderr
+    assert "#gone" in done.stderr
+
+
 # --- Generated parts --------------------------------------------------------------------------------------------------
 
 

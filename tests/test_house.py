@@ -35,7 +35,8 @@ SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|ALTER|CREATE|DROP|TRUNCATE|GRANT|REVOKE|WITH|SET|PRAGMA|LOCK)\b"
 )
 ROOT_HOLDS = {
-    "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.lock", "requirements-build.in",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Makefile", "mkdocs.yml",
+    "pyproject.toml", "requirements.lock", "requirements-build.in",
     "alembic.ini", "lint-waivers.toml", ".env.example", ".gitattributes", ".gitignore",
     ".pre-commit-config.yaml", ".ci", ".github",
     "afdb_helpers", "alembic", "benchmarks", "docs", "runbooks", "scripts", "tests",
