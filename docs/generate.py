@@ -156,6 +156,32 @@ def revisions() -> str:
     return table(["Revision", "After", "What", "File"], rows) + f"\nHead: {', '.join(graph.heads)}.\n"
 
 
+# --- Discovery --------------------------------------------------------------------------------------------------------
+
+
+def advice_summary() -> str:
+    """One row a question, in the order of the page."""
+    from afdb_helpers.discovery import advising
+
+    rows = [
+        [f"[`{one.name}`](#{one.name})", one.title, one.severity + (", by size" if one.by_size else ""), one.linter]
+        for one in advising.questions()
+    ]
+    return table(["Advice", "Found", "Severity", "Supabase's linter"], rows)
+
+
+def advice() -> str:
+    """One section a question, from the head of its file."""
+    from afdb_helpers.discovery import advising
+
+    out = []
+    for one in advising.questions():
+        file = f"advice_{one.name}.sql"
+        out += [f"### {one.name}", "", f"**{one.title}.** {one.why}", "", f"What helps: {one.remedy}", ""]
+        out += [f"Asked by [`{file}`](../afdb_helpers/sql/{file}).", ""]
+    return "\n".join(out)
+
+
 # --- The data model ---------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from afdb_helpers.runbook import catalogue
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 REQUIRED = {
-    "BACKEND_CONSOLIDATION_SUMMARY.md", "backend-discovery.md", "backend-options-and-costs.md",
+    "advice.md", "BACKEND_CONSOLIDATION_SUMMARY.md", "backend-discovery.md", "backend-options-and-costs.md",
     "data-model-overview.md",
     "house.md", "manifest.md", "migrations-workflow.md", "reference.md", "restore.md", "why.md",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is there: the project, the database, and the state that the one is in as the other sees it. Only looks."""
+"""The project, the server, and the state that the one is in as the other sees it. Only looks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,4 @@
+CREATE SCHEMA api;
+CREATE TABLE note (id int PRIMARY KEY);
+CREATE VIEW notes AS SELECT * FROM note;
+GRANT SELECT ON notes TO anon;

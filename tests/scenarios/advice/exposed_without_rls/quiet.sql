@@ -1,0 +1,8 @@
+CREATE SCHEMA api;
+CREATE TABLE note (id int PRIMARY KEY);
+GRANT SELECT ON note TO anon;
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE TABLE nobodys (id int PRIMARY KEY);
+CREATE SCHEMA hidden;
+CREATE TABLE hidden.note (id int PRIMARY KEY);
+GRANT SELECT ON hidden.note TO anon;

@@ -1,0 +1,8 @@
+CREATE SCHEMA api;
+CREATE TABLE note (id int PRIMARY KEY);
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON note TO authenticated;
+CREATE SCHEMA hidden;
+CREATE TABLE hidden.note (id int PRIMARY KEY);
+GRANT INSERT ON hidden.note TO anon;
+GRANT SELECT ON hidden.note TO PUBLIC;

@@ -1,0 +1,10 @@
+CREATE TABLE half (id serial PRIMARY KEY);
+SELECT setval('half_id_seq', 1200000000);
+CREATE TABLE nearly (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY);
+SELECT setval('nearly_id_seq', 2100000000);
+CREATE TABLE narrow (id bigint PRIMARY KEY DEFAULT 0);
+CREATE SEQUENCE narrow_seq AS int OWNED BY narrow.id;
+SELECT setval('narrow_seq', 2000000000);
+CREATE TABLE by_hand (id int PRIMARY KEY);
+INSERT INTO by_hand SELECT i + 1500000000 FROM generate_series(1, 500) i;
+ANALYZE by_hand;

@@ -1,0 +1,6 @@
+CREATE SCHEMA api;
+CREATE TABLE note (id int PRIMARY KEY);
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_read ON note FOR SELECT TO anon USING (true);
+CREATE POLICY mine ON note FOR UPDATE TO anon USING (id = 1);
+CREATE POLICY trusted ON note FOR ALL TO service_role USING (true);
