@@ -58,7 +58,7 @@ def but(changes: Mapping[str, Any]) -> pricing.Workload:
     """The seed with changes; realtime and functions are needed where a change uses them."""
     needs = {"realtime": "realtime_connections" in changes, "functions": "function_calls" in changes}
     book = next(book for book in catalogue() if book.name == "cost_comparison")
-    defaults = {p.name: p.default for p in book.parameters}
+    defaults = {p.name: p.default for p in book.parameters if p.name in pricing.INPUTS}
     return pricing.workload(**{**defaults, **needs, **changes})
 
 
@@ -161,7 +161,7 @@ def unknowns() -> str:
     """How much of the price file is not confirmed."""
     offers = PRICES.offers
     meters = [meter for offer in offers for meter in offer.meters if meter.of != "compute"]
-    marks = [age(offer, PRICES.researched) for offer in offers]
+    marks = [age(offer.as_of, PRICES.researched) for offer in offers]
     trust = {level: sum(offer.confidence == level for offer in offers) for level in ("high", "medium", "low")}
     rows: list[tuple[Any, ...]] = [
         ("offers", len(offers)),
@@ -195,7 +195,7 @@ def cost(charge: pricing.Charge) -> str:
 
 
 def source(offer: pricing.Offer) -> str:
-    old = ", older than a year" if age(offer, PRICES.researched) == "older than a year" else ""
+    old = ", older than a year" if age(offer.as_of, PRICES.researched) == "older than a year" else ""
     return f"[source]({offer.source}), {offer.as_of or 'undated'}{old}, {offer.confidence} confidence"
 
 

@@ -28,6 +28,7 @@ COMMANDS = {  # name: (section, module of this package, what it does)
     "upgrade": ("The chain on a target", "chain", "Take an unprotected target up the chain."),
     "downgrade": ("The chain on a target", "chain", "Take an unprotected target down the chain."),
     "create": ("The chain on a target", "chain", "Write a new revision from the models (local databases only)."),
+    "costs": ("What hosting costs", "costs", "Bills for a workload, cheapest first; bills checked; prices refreshed."),
 }
 
 

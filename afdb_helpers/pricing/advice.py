@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from afdb_helpers.pricing.bills import Bill, bills
-from afdb_helpers.pricing.offers import Catalogue, load
+from afdb_helpers.pricing.offers import Catalogue
+from afdb_helpers.pricing.pricefile import load
 from afdb_helpers.pricing.workload import Workload
 from afdb_helpers.report import Report
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from afdb_helpers.pricing import quantities
 from afdb_helpers.pricing.charges import Charge, cents, charges
 from afdb_helpers.pricing.fitness import check
-from afdb_helpers.pricing.offers import Catalogue, Offer, load
+from afdb_helpers.pricing.offers import Catalogue, Offer
+from afdb_helpers.pricing.pricefile import load
 from afdb_helpers.pricing.workload import Workload
 from afdb_helpers.report import Report
 

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from afdb_helpers.errors import ConfigError
 from afdb_helpers.pricing.bills import Bill, bill, bills
-from afdb_helpers.pricing.offers import Catalogue, Offer
+from afdb_helpers.pricing.charges import cents
+from afdb_helpers.pricing.offers import Catalogue, Rate
+from afdb_helpers.pricing.pricefile import load
 from afdb_helpers.pricing.quantities import GROUPS
 from afdb_helpers.pricing.workload import Workload
 from afdb_helpers.report import Picture, Report
@@ -18,11 +21,15 @@ _YEAR = dt.timedelta(days=365)
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
 
 
-def compare(workload: Workload, *, catalogue: Catalogue | None = None, on: dt.date | None = None) -> Report:
+def compare(
+    workload: Workload, *, catalogue: Catalogue | None = None, on: dt.date | None = None, currency: str = "USD"
+) -> Report:
     """A row for each feasible offer, cheapest first, then those that are not feasible, and why.
 
     Not ok when no offer meets every need. `on` is the day against which a figure's age is judged, today by default.
+    In another `currency` than USD the totals are shown in it too, at its rate in the price file.
     """
+    rate = _rate(currency, catalogue or load())
     found = bills(workload, catalogue=catalogue)
     feasible = [each for each in found if each.feasible]
     others = tuple({"offer": b.offer.id, "why not": "; ".join(b.reasons)} for b in found if not b.feasible)
@@ -38,8 +45,8 @@ def compare(workload: Workload, *, catalogue: Catalogue | None = None, on: dt.da
     known = "with every figure confirmed " if best.settled else ""
     return Report(
         headline=f"{len(feasible)} of {len(found)} offers meet every need as far as is known; the least bill {known}"
-        f"is {best.offer.id}: {best} a month",
-        rows=tuple(_row(each, on or dt.date.today()) for each in feasible),
+        f"is {best.offer.id}: {best} a month{said(rate)}",
+        rows=tuple(_row(each, on or dt.date.today(), rate) for each in feasible),
         parts=(part,) if others else (),
     )
 
@@ -53,11 +60,22 @@ def itemised(workload: Workload, offers: Sequence[str] | None = None, *, catalog
     return Report(headline=f"{len(parts)} bills line by line", parts=parts)
 
 
-def age(offer: Offer, on: dt.date) -> str:
+def age(as_of: dt.date | None, on: dt.date) -> str:
     """Empty, or how a figure is marked: undated, or older than a year on that day."""
-    if offer.as_of is None:
+    if as_of is None:
         return "undated"
-    return "older than a year" if on - offer.as_of > _YEAR else ""
+    return "older than a year" if on - as_of > _YEAR else ""
+
+
+def ages(each: Bill, on: dt.date) -> tuple[str, ...]:
+    """How a bill is marked for the age of its figures: the plan's own, then those of single lines."""
+    own = age(each.offer.as_of, on)
+    lines: dict[str, list[str]] = {}
+    for charge in each.charges:
+        mark = age(charge.as_of, on) if charge.meter != "labour" else ""
+        if mark and (mark, charge.offer) != (own, each.offer.id):
+            lines.setdefault(mark, []).append(charge.label.lower())
+    return (own, *(f"{', '.join(dict.fromkeys(labels))} {mark}" for mark, labels in lines.items()))
 
 
 def picture(workload: Workload, *, top: int = 10, catalogue: Catalogue | None = None) -> Picture:
@@ -69,12 +87,30 @@ def picture(workload: Workload, *, top: int = 10, catalogue: Catalogue | None = 
     return Picture(headline=title, rows=rows, png=_draw(found, groups, title))
 
 
-def _row(each: Bill, on: dt.date) -> dict[str, Any]:
-    marks = (age(each.offer, on), f"{each.offer.confidence} confidence" if each.offer.confidence != "high" else "")
+def _rate(currency: str, catalogue: Catalogue) -> Rate | None:
+    """The rate to show totals at; None for USD."""
+    rate = catalogue.rate(currency)
+    if rate is None and currency != "USD":
+        known = ", ".join(each.currency for each in catalogue.rates)
+        raise ConfigError(
+            f"there is no rate for {currency!r}",
+            why=f"prices are in USD, and the price file has a rate for {known or 'nothing else'}",
+            do=f"state it with its date: --rate {currency} USD DATE",
+        )
+    return rate
+
+
+def said(rate: Rate | None) -> str:
+    return f"; one {rate.currency} is {rate.usd:f} USD ({rate.as_of}, {rate.source})" if rate else ""
+
+
+def _row(each: Bill, on: dt.date, rate: Rate | None) -> dict[str, Any]:
+    marks = (*ages(each, on), f"{each.offer.confidence} confidence" if each.offer.confidence != "high" else "")
     return {
         "offer": each.offer.id,
         "kind": each.offer.kind,
         "USD a month": each.total,
+        **({f"{rate.currency} a month": cents(each.total / rate.usd)} if rate else {}),
         "bill": str(each),
         "labour": each.labour or None,
         "with labour low to high": _range(each),

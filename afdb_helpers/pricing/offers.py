@@ -1,4 +1,4 @@
-"""What providers sell: offers made of meters, read from offers.yaml and checked before anything is computed from them.
+"""What providers sell: offers made of meters, as typed data that is checked before anything is computed from it.
 
 The file is the only place where a provider is known. An offer is a list of meters (what is counted, the price, what is
 included, how it is rounded) and a few rules (sizes, high availability, point-in-time recovery). A price or allowance of
@@ -8,18 +8,14 @@ null was not confirmed: it is never read as zero.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from afdb_helpers.errors import ConfigError
 
-DATA = Path(__file__).with_name("offers.yaml")
-SCHEMA = Path(__file__).with_name("offers.schema.json")
 LARGEST = 10**15
 
 
@@ -37,6 +33,7 @@ Number = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": LARGEST}),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="a code of ISO 4217, such as EUR")]
 Region = Literal["us", "eu", "asia"]
 
 
@@ -49,8 +46,8 @@ class Strict(BaseModel):
 class Rate(Strict):
     """What one unit of a currency is in USD, and when."""
 
-    currency: Literal["EUR", "GBP"]
-    usd: Number
+    currency: Currency
+    usd: Number = Field(gt=0)
     as_of: dt.date
     source: str
 
@@ -71,7 +68,7 @@ class Meter(Strict):
 
     of: Name
     price: Number | None = Field(description="per `each`, in `currency`; null: not confirmed")
-    currency: Literal["USD", "EUR", "GBP"] = "USD"
+    currency: Currency = "USD"
     each: Number = Field(default=Decimal(1), gt=0)
     included: Number | None = Field(default=Decimal(0), description="null: not confirmed, so none is assumed")
     included_times: Mapping[Name, Number] = Field(default={}, description="included as a multiple of another quantity")
@@ -227,6 +224,21 @@ class Catalogue(Strict):
             )
         return found
 
+    def with_rate(self, currency: str, usd: object, as_of: object, source: str = "as stated") -> Catalogue:
+        """The same offers with another rate for a currency; raises ConfigError unless rate and date are ones."""
+        stated = {"currency": currency, "usd": Decimal(str(usd)) if _numeric(usd) else usd, "as_of": as_of}
+        try:
+            rate = Rate.model_validate(stated | {"source": source})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            raise ConfigError(
+                f"{first['loc'][0]} = {first['input']!r} is not allowed in a rate",
+                why=first["msg"].removeprefix("Value error, "),
+                do=f"give a code such as EUR, what one of it is in USD (above 0, at most {LARGEST:,}), and the date",
+            ) from None
+        others = tuple(each for each in self.rates if each.currency != currency)
+        return self.model_copy(update={"rates": (*others, rate)})
+
     def rate(self, currency: str) -> Rate | None:
         """The rate to USD, or None for USD itself."""
         return next((rate for rate in self.rates if rate.currency == currency), None)
@@ -235,46 +247,8 @@ class Catalogue(Strict):
         return (offer for offer in self.offers if offer.kind == kind and service in offer.provides)
 
 
-@functools.cache
-def load(path: Path = DATA) -> Catalogue:
-    """The price file as a Catalogue; raises ConfigError naming the offer, the field and what it must be."""
-    data = read_yaml(path)
+def _numeric(text: object) -> bool:
     try:
-        return Catalogue.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{path.name} is no valid price file: {_first(error, data)}",
-            why="a bill computed from a wrong price looks like one computed from a right price",
-            do="correct the field named above; offers.schema.json beside the file describes every field",
-        ) from None
-
-
-def read_yaml(path: Path) -> Any:
-    """Plain data of a YAML file; raises ConfigError when it cannot be read or is no YAML."""
-    import yaml
-
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as YAML", why=" ".join(str(error).split()), do="name a readable YAML file"
-        ) from None
-
-
-def _first(error: ValidationError, data: Any) -> str:
-    """The first complaint with the offer's id, the field and what was given, and how many follow."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    field, given = list(first["loc"]), first["input"]
-    offer = ""
-    if len(field) > 1 and field[0] == "offers" and isinstance(data["offers"][field[1]], dict):
-        offer = f"offer {data['offers'][field[1]].get('id', f'number {field[1]}')}, "
-        field = field[2:]
-    name = f"{offer}{'.'.join(map(str, field))}: " if field else offer
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float | None) else ""
-    more = f"; {error.error_count() - 1} more after this one" if error.error_count() > 1 else ""
-    return f"{name}{first['msg'].removeprefix('Value error, ')}{shown}{more}"
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the price file, as kept in offers.schema.json."""
-    return Catalogue.model_json_schema()
+        return Decimal(str(text)).is_finite()
+    except ArithmeticError:
+        return False

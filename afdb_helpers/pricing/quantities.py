@@ -83,7 +83,7 @@ def of_project(offer: Offer, workload: Workload, project: Project) -> dict[str, 
     database = project.db_gb + project.child_gb
     kept = max(workload.backup_days, project.pitr_days)
     history = project.pitr_days * workload.changed_gb_per_day if project.history_gb is None else project.history_gb
-    return {
+    used = dict(workload.usage) | {
         "fee": Decimal(1),
         "disk_gb": project.db_gb if project.disk_gb is None else project.disk_gb,
         "database_gb": database,
@@ -101,6 +101,7 @@ def of_project(offer: Offer, workload: Workload, project: Project) -> dict[str, 
         "backup_gb": database + kept * workload.changed_gb_per_day if kept else _ZERO,
         "server_backup": Decimal(workload.backup_days > 0),
     }
+    return used | dict(project.metered)
 
 
 def of_organisation(offer: Offer, workload: Workload) -> dict[str, Decimal]:
@@ -122,6 +123,9 @@ def of_organisation(offer: Offer, workload: Workload) -> dict[str, Decimal]:
         calls, milliseconds = workload.function_calls, workload.function_calls * workload.function_ms_each
         used |= {"function_calls": calls, "function_ms": milliseconds, "function_ms_each": workload.function_ms_each}
         used.setdefault("function_gb_seconds", milliseconds / 1000 * _SMALL_FUNCTION_GB)
+    if summed := {m.of for m in offer.meters if m.per == "organisation"} & {"database_gb", "disk_gb", "history_gb"}:
+        each = [of_project(offer, workload, project) for project in workload.projects]
+        used |= {name: sum((one[name] for one in each), _ZERO) for name in summed}
     return used
 
 

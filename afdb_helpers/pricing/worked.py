@@ -3,10 +3,14 @@
 A file of such bills is a list of mappings: id, provider (an offer's id), inputs, expected_usd, and optionally
 tolerance_usd, formula, source. Inputs are those of `workload`, any meter of the offer, and these words:
 
+    projects            a count, or a list of projects each with its own inputs over the shared ones; what is metered
+                        for the organisation (egress_gb, mau …) and stated for each project is added up
     micro_hours         hours a project ran on Micro, a number or one a project; the rest of the month on `compute`
+    db_gb               the disk, where an offer sells one; else the data stored
     cu_hours, root_gb   Neon: compute units × hours, data of the root branch
-    storage_gb, class_a, class_b    files stored, writes, reads
+    storage_gb, class_a, class_b    files stored, writes, reads; egress_gb of an object storage is that of its files
     requests, cpu_ms_each           function calls, processor time of each
+    vcpu                metered, where an offer meters processors as used (Railway)
     iops, mbps          provisioned. No disk has less than its allowance, so a smaller number is what was added to it.
 """
 
@@ -19,8 +23,9 @@ from typing import Any
 
 from afdb_helpers.errors import ConfigError
 from afdb_helpers.pricing.bills import Bill, bill
-from afdb_helpers.pricing.offers import Catalogue, Offer, load, number, read_yaml
-from afdb_helpers.pricing.workload import Project, Workload, workload
+from afdb_helpers.pricing.offers import LARGEST, Catalogue, Offer, number
+from afdb_helpers.pricing.pricefile import load, read_yaml
+from afdb_helpers.pricing.workload import Project, Workload, spread, workload
 from afdb_helpers.report import Report
 
 TOLERANCE = Decimal("0.02")
@@ -33,6 +38,11 @@ WORDS: Mapping[str, str] = {
     "requests": "function_calls",
     "cpu_ms_each": "function_ms_each",
 }
+# Metered for the whole organisation: where a list of projects states them, they are added up.
+_SHARED = frozenset(
+    {"egress_gb", "cached_egress_gb", "mau", "file_gb", "file_egress_gb", "file_writes", "file_reads"}
+    | {"realtime_connections", "realtime_messages", "function_calls", "usage_usd"}
+)
 
 
 def check_bills(path: Path | str, *, catalogue: Catalogue | None = None) -> Report:
@@ -44,6 +54,9 @@ def check_bills(path: Path | str, *, catalogue: Catalogue | None = None) -> Repo
     entries = read_yaml(Path(path))
     if not isinstance(entries, list) or not entries:
         raise _malformed(path, "it holds no list of bills")
+    names = [entry.get("id") for entry in entries if isinstance(entry, dict)]
+    if twice := sorted({str(name) for name in names if name is not None and names.count(name) > 1}):
+        raise _malformed(path, f"duplicate id: {', '.join(twice)}")
     rows = tuple(_row(path, entry, catalogue) for entry in entries)
     missed = [row["bill"] for row in rows if not row["ok"]]
     return Report(
@@ -56,29 +69,54 @@ def check_bills(path: Path | str, *, catalogue: Catalogue | None = None) -> Repo
 
 def from_inputs(offer: Offer, inputs: Mapping[str, Any]) -> Workload:
     """The workload that a worked bill's inputs describe for an offer."""
-    words = {WORDS.get(name, name): value for name, value in inputs.items()}
-    if isinstance(words.get("projects"), list):
-        words["projects"] = [_of_project(offer, project) for project in words["projects"]]
-    words = _of_project(offer, words)
-    known = {*Workload.model_fields, *Project.model_fields}
-    meters = {meter.of for meter in offer.meters} - known
-    usage = {name: number(words.pop(name)) for name in list(words) if name in meters}
+    words = _renamed(offer, inputs)
+    each = {*Project.model_fields, "micro_hours", *(m.of for m in offer.meters if m.per == "project")} - _SHARED
+    dealt = spread(
+        [_renamed(offer, p) if isinstance(p, Mapping) else p for p in words["projects"]]
+        if isinstance(words.get("projects"), list)
+        else words.get("projects"),
+        {name: words.pop(name) for name in list(words) if name in each},
+    )
+    words["projects"] = [_of_project(offer, project, words) for project in dealt]
+    stated = {m.of for m in offer.meters if m.per == "organisation"} - set(Workload.model_fields)
+    usage = {name: number(words.pop(name)) for name in list(words) if name in stated}
     return workload(**words, **({"usage": usage} if usage else {}))
 
 
-def _of_project(offer: Offer, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """One project's inputs in the words of `workload`."""
-    words = {WORDS.get(name, name): value for name, value in inputs.items()}
-    if (hours := words.pop("micro_hours", None)) is not None:
-        size = words.get("compute")
-        words["hours"] = [_on_micro(h, size) for h in hours] if isinstance(hours, list) else _on_micro(hours, size)
-    for name in ("iops", "mbps"):
-        if name in words:
-            least = _allowance(offer, name, words.get("disk_type", "gp3"))
-            given = words[name]
-            words[name] = (
-                [_provisioned(g, least) for g in given] if isinstance(given, list) else _provisioned(given, least)
+def _renamed(offer: Offer, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A bill's words as the workload has them, by what the offer meters; two words for one thing are refused."""
+    meters = {meter.of for meter in offer.meters}
+    names = dict(WORDS)
+    if "disk_gb" in meters:
+        names["db_gb"] = "disk_gb"
+    if "busy_vcpu" in meters:
+        names["vcpu"] = "busy_vcpu"
+    if "egress_gb" not in meters:
+        names["egress_gb"] = next((m for m in sorted(meters) if m.endswith("_egress_gb")), "egress_gb")
+    found: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if (meant := names.get(name, name)) in found:
+            raise ConfigError(
+                f"{name} is stated twice", why=f"another input means {meant} too", do="state it once, in one word"
             )
+        found[meant] = value
+    return found
+
+
+def _of_project(offer: Offer, inputs: Any, shared: dict[str, Any]) -> Any:
+    """One project's inputs in the words of `workload`; what is the organisation's is added to the shared ones."""
+    if not isinstance(inputs, Mapping):
+        return inputs
+    words = dict(inputs)
+    if (hours := words.pop("micro_hours", None)) is not None:
+        words["hours"] = _on_micro(hours, words.get("compute"))
+    for name in {"iops", "mbps"} & set(words):
+        words[name] = _provisioned(words[name], _allowance(offer, name, words.get("disk_type", "gp3")))
+    for name in _SHARED & set(words):
+        shared[name] = number(shared.get(name, 0)) + number(words.pop(name))
+    own = {m.of for m in offer.meters if m.per == "project"} - set(Project.model_fields) - {"fee", "compute"}
+    if metered := {name: number(words.pop(name)) for name in own & set(words)}:
+        words["metered"] = metered
     return words
 
 
@@ -86,7 +124,7 @@ def _on_micro(hours: Any, size: Any) -> dict[str, Any]:
     ran = {"micro": hours}
     if isinstance(size, str) and size != "micro":
         ran[size] = max(Decimal(0), 730 - number(hours))
-    return ran
+    return {name: ran_for for name, ran_for in ran.items() if ran_for != 0} or ran
 
 
 def _provisioned(given: Any, least: Decimal) -> Any:
@@ -108,7 +146,7 @@ def _row(path: Path | str, entry: Any, catalogue: Catalogue) -> dict[str, Any]:
     if not isinstance(entry["inputs"], dict):
         raise _malformed(path, f"inputs of {name} are no mapping")
     try:
-        expected, tolerance = number(entry["expected_usd"]), number(entry.get("tolerance_usd", TOLERANCE))
+        expected, tolerance = _dollars(entry, "expected_usd"), _dollars(entry, "tolerance_usd", TOLERANCE)
         computed = _compute(entry, catalogue)
     except ValueError as error:
         raise _malformed(path, f"{name}: {error}") from None
@@ -126,6 +164,17 @@ def _row(path: Path | str, entry: Any, catalogue: Catalogue) -> dict[str, Any]:
         "formula": entry.get("formula", ""),
         "charges": " + ".join(f"{c.label} {'?' if c.amount is None else c.amount}" for c in computed.charges),
     }
+
+
+def _dollars(entry: Mapping[str, Any], name: str, default: Decimal | None = None) -> Decimal:
+    """An amount of the file; raises ValueError naming the field and its range."""
+    try:
+        amount = number(entry.get(name, default))
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    if not amount.is_finite() or not 0 <= amount <= LARGEST:
+        raise ValueError(f"{name} = {entry[name]} is not from 0 to {LARGEST:,}")
+    return amount
 
 
 def _compute(entry: Mapping[str, Any], catalogue: Catalogue) -> Bill:

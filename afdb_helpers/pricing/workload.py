@@ -50,7 +50,10 @@ class _Inputs(BaseModel):
 
 
 class Project(_Inputs):
-    """One database. `None` is worked out from the rest: disk from the data, hours and size from RAM."""
+    """One database. `None` is worked out from the rest: disk from the data, hours and size from RAM.
+
+    `metered` states what a meter of an offer counts for this project, in place of what would be worked out.
+    """
 
     db_gb: Gigabytes = _ZERO
     child_gb: Gigabytes = _ZERO
@@ -67,6 +70,7 @@ class Project(_Inputs):
     history_gb: Gigabytes | None = None
     ipv4: StrictBool = False
     read_replicas: Annotated[StrictInt, Field(ge=0, le=100)] = 0
+    metered: Annotated[tuple[tuple[str, Count], ...], BeforeValidator(_pairs)] = ()
 
 
 class Workload(_Inputs):
@@ -139,6 +143,9 @@ class Workload(_Inputs):
         return Report(headline=f"The workload: {count} project{'s' * (count > 1)}", rows=tuple(rows))
 
 
+INPUTS = frozenset({*Workload.model_fields, *Project.model_fields})
+
+
 def workload(**inputs: Any) -> Workload:
     """A checked Workload; raises ConfigError naming the field, what was given and the allowed range.
 
@@ -147,13 +154,13 @@ def workload(**inputs: Any) -> Workload:
     """
     shared = {name: inputs.pop(name) for name in list(inputs) if name in Project.model_fields}
     try:
-        return Workload(**inputs | {"projects": _spread(inputs.get("projects"), shared)})
+        return Workload(**inputs | {"projects": spread(inputs.get("projects"), shared)})
     except ValidationError as error:
         raise _refusal(error) from None
 
 
-def _spread(projects: Any, shared: Mapping[str, Any]) -> list[Any]:
-    """One mapping a project: its own keys over the shared ones, lists dealt out."""
+def spread(projects: Any, shared: Mapping[str, Any]) -> list[Any]:
+    """One mapping a project: its own keys over the shared ones, lists dealt out. `projects`: a count, a list, None."""
     lists = {name: len(value) for name, value in shared.items() if isinstance(value, list)}
     own: Sequence[Any] = projects if isinstance(projects, list | tuple) else []
     count = len(own) or (projects if isinstance(projects, int) else max(lists.values(), default=1))
@@ -189,7 +196,10 @@ def bounds(name: str) -> str:
     words = [word for form in forms for word in (*form.get("enum", ()), *([form["const"]] if "const" in form else ()))]
     if words:
         return f"one of {', '.join(words)}"
-    return "a mapping from name to number" if forms[0].get("type") == "array" else "a name"
+    if forms[0].get("type") == "array":
+        number = forms[0]["items"]["prefixItems"][1]
+        return f"a mapping from name to a number from {number['ge']} to {number['le']:,}"
+    return "a name"
 
 
 @functools.cache
@@ -202,14 +212,14 @@ def _refusal(error: ValidationError) -> ConfigError:
     """The first complaint of pydantic in our words."""
     first = error.errors(include_url=False)[0]
     named = [part for part in first["loc"] if isinstance(part, str)]
-    known = [*Workload.model_fields, *Project.model_fields]
+    known = sorted(INPUTS)
     name = next((part for part in reversed(named) if part in known), "")
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(named[-1], known, n=3)
         return ConfigError(
             f"the workload has no input called {named[-1]!r}",
             why="an input that nobody reads would be left out of the bill in silence",
-            do=f"use one of: {', '.join(near or sorted(known))}",
+            do=f"use one of: {', '.join(near or known)}",
         )
     if not name or name == "projects":
         return ConfigError(
@@ -217,10 +227,13 @@ def _refusal(error: ValidationError) -> ConfigError:
             why=first["msg"].removeprefix("Value error, "),
             do="correct the inputs named above",
         )
+    given, allowed = first["input"], bounds(name)
+    shown = f"{given:f}" if isinstance(given, Decimal) else given
+    why = first["msg"].removeprefix("Value error, ")
     return ConfigError(
-        f"{name} = {first['input']} is not allowed",
-        why=f"{first['msg'].removeprefix('Value error, ')}; no real workload has it",
-        do=f"give {name} {bounds(name)}",
+        f"{name} = {shown} is not allowed",
+        why=f"{why}; no real workload has it" if "number" in allowed else "a bill cannot be computed for it",
+        do=f"give {name} {allowed}",
     )
 
 

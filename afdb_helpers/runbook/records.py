@@ -67,6 +67,32 @@ def latest(
     return None
 
 
+def history(where: Path, runbook: str, which: str, name: str) -> list[dict[str, Any]]:
+    """What a record kept as `name`, and before it the same of the oldest one of that database: id, started, data.
+
+    `which` is a record's id, `latest`, or `none`, for which it is empty. Refuses a record that is not what was sealed.
+    """
+    if which in ("", "none"):
+        return []
+    chosen = latest(where, runbook, target=None, audited=False) if which == "latest" else find(where, which)
+    said = read(chosen) if chosen else {}
+    if chosen is None or said.get("runbook", {}).get("name") != runbook:
+        why = f"{chosen.name} is a {said['runbook']['name']}" if chosen else f"none in {where} has succeeded"
+        raise Refused(f"there is no {runbook} to go by", why=why, do=f"afdb run {runbook}, or name one of its records")
+    server = (said.get("target") or {}).get("server") or {}
+    key = {fact: server.get(fact) for fact in ("dialect", "system_identifier", "database", "oid")}
+    older = [
+        data
+        for data in each(where)
+        if data["outcome"] == "succeeded" and data.get("runbook", {}).get("name") == runbook
+        and agrees(data, key) and data["started"] < said["started"] and (where / str(data["id"]) / name).is_file()
+    ]  # fmt: skip
+    return [
+        {"id": data["id"], "started": data["started"], "data": evidence(folder, name)[0]}
+        for data, folder in [*((old, where / str(old["id"])) for old in older[-1:]), (said, chosen)]
+    ]
+
+
 def agrees(data: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
     """Whether a record is about the database that says these things of itself."""
     said = (data.get("target") or {}).get("server") or {}

@@ -108,6 +108,16 @@ class Run:
         self.note("evidence", kind=kind, id=folder.name, file=name, sha256=sha256)
         return data
 
+    def history(self, kind: str, which: str, name: str) -> list[dict[str, Any]]:
+        """What a run of runbook `kind` kept as `name`, after the oldest such of the same database; journaled.
+
+        `which` is a record's id, `latest`, or `none`, for which it is empty. No database has to be reachable.
+        """
+        found = records.history(self.folder.parent, kind, which, name)
+        for each in found[-1:]:
+            self.note("evidence", kind=kind, id=each["id"], file=name)
+        return found
+
     def close(self, report: Report) -> Report:
         """End the run with its result and return it; a result that is not ok makes the run's outcome `refused`."""
         self.keep("report.json", report.as_dict())
