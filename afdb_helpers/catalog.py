@@ -108,6 +108,23 @@ def heads(connection: Connection) -> tuple[str, ...]:
     return tuple(row[0] for row in rows)
 
 
+def mark(connection: Connection) -> dict[str, Any] | None:
+    """Which run last stamped this PostgreSQL database: run, plan, place in the ledger; None where none has said so."""
+    import json
+
+    from sqlalchemy import inspect
+
+    inspector = inspect(connection)
+    if connection.dialect.name != "postgresql" or not inspector.has_table(VERSION_TABLE):
+        return None
+    said = inspector.get_table_comment(VERSION_TABLE)["text"]
+    try:
+        found = json.loads(said or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "run" in found else None
+
+
 def snapshot(connection: Connection) -> Catalog:
     """The schema as it is now, by a number of queries that does not grow with the tables. Takes ACCESS SHARE."""
     from sqlalchemy import inspect

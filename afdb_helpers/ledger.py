@@ -44,10 +44,15 @@ def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     return written
 
 
+def position(entry: Mapping[str, Any]) -> str:
+    """Where an entry stands: its number, a colon and the hash of its line, which is what the next one holds."""
+    return f"{entry['seq']}:{_sha256(_line(entry))}"
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     """Every acknowledged entry in order. Raises `Unavailable` where the file is missing or a line is not an entry."""
     entries = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines(path), 1):
         entry = _entry(line)
         if entry is None:
             raise Unavailable(
@@ -61,19 +66,47 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def check(path: Path) -> Report:
     """Whether the chain holds; a broken one names its first broken line."""
-    previous, count = FIRST, 0
-    for number, line in enumerate(_lines(path), 1):
+    entries, broken = walk(lines(path))
+    if broken:
+        number, why = len(entries) + 1, broken
+        return Report(
+            headline=f"{path.name}: line {number} is broken: {why}",
+            ok=False,
+            rows=({"file": str(path), "line": number, "why": why},),
+            remedy=f"compare {path.name} with its copy",
+        )
+    head = entries[-1][1] if entries else FIRST
+    return Report(
+        headline=f"{path.name}: {len(entries)} entries, the chain holds",
+        rows=({"entries": len(entries), "head": head},),
+    )
+
+
+def walk(of: list[bytes]) -> tuple[list[tuple[dict[str, Any], str]], str]:
+    """The entries of a chain, each with its line's hash, as far as it holds, and what is wrong with the next line."""
+    previous, found = FIRST, list[tuple[dict[str, Any], str]]()
+    for number, line in enumerate(of, 1):
         entry = _entry(line)
         if entry is None:
-            return _broken(path, number, "it is not a JSON object")
+            return found, "it is not a JSON object"
         if entry.get("seq") != number:
-            return _broken(path, number, f"its number is {entry.get('seq')}, not {number}: an entry was added or lost")
+            return found, f"its number is {entry.get('seq')}, not {number}: an entry was added or lost"
         if entry.get("prev") != previous:
-            return _broken(path, number, "it does not hold the hash of the line before it: that line was changed")
-        previous, count = _sha256(line), number
-    return Report(
-        headline=f"{path.name}: {count} entries, the chain holds", rows=({"entries": count, "head": previous},)
-    )
+            return found, "it does not hold the hash of the line before it: that line was changed"
+        previous = _sha256(line)
+        found.append((entry, previous))
+    return found, ""
+
+
+def lines(path: Path) -> list[bytes]:
+    """Every acknowledged line; what a crash cut short is none. Raises `Unavailable` where the file cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            f"{path.name} cannot be read", why=error.strerror or str(error), do=f"check that {path} is there"
+        ) from None
+    return data.split(b"\n")[:-1]
 
 
 @contextmanager
@@ -108,7 +141,7 @@ def _write(file: Any, entry: Mapping[str, Any], last: bytes) -> tuple[bytes, dic
         )
     own = {"seq": previous["seq"] + 1, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
     written = own | dict(entry) | own | {"prev": _sha256(last) if last else FIRST}
-    line = json.dumps(written, ensure_ascii=False, allow_nan=False, default=str).encode()
+    line = _line(written)
     data = line + b"\n"
     while data:
         data = data[file.write(data) :]
@@ -116,14 +149,8 @@ def _write(file: Any, entry: Mapping[str, Any], last: bytes) -> tuple[bytes, dic
     return line, json.loads(line)
 
 
-def _lines(path: Path) -> list[bytes]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unavailable(
-            f"{path.name} cannot be read", why=error.strerror or str(error), do=f"check that {path} is there"
-        ) from None
-    return data.split(b"\n")[:-1]
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, allow_nan=False, default=str).encode()
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
@@ -132,15 +159,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
-
-
-def _broken(path: Path, number: int, why: str) -> Report:
-    return Report(
-        headline=f"{path.name}: line {number} is broken: {why}",
-        ok=False,
-        rows=({"file": str(path), "line": number, "why": why},),
-        remedy=f"compare {path.name} with its copy",
-    )
 
 
 def _sha256(data: bytes) -> str:

@@ -135,7 +135,8 @@ def show(value: Any) -> str:
         return f"{value:,.2f}"
     if isinstance(value, float):
         return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(value))
+    said = str(value)
+    return said if said.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in said)
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

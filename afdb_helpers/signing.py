@@ -10,9 +10,11 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -56,6 +58,12 @@ def load(setting: str) -> CryptoSigner:
     else:
         return signer
     raise ConfigError(f"{SETTING} cannot be used", why=why, do="`afdb keys new FILE` makes one") from None
+
+
+def own() -> CryptoSigner | None:
+    """The key in `AFDB_SIGNING_KEY`, None where it is not set. Raises `ConfigError` where it cannot be used."""
+    setting = targets.environment().get(SETTING)
+    return load(setting) if setting else None
 
 
 def public(signer: CryptoSigner) -> str:
@@ -119,6 +127,7 @@ def opened(envelope: Mapping[str, Any], kind: str, keys: Mapping[str, str]) -> t
         ) from None
 
 
+@cache
 def _key(digits: str) -> SSlibKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from securesystemslib.signer import SSlibKey

@@ -32,7 +32,7 @@ AFDB = Path(sys.executable).with_name("afdb")
 
 def settings(**given: str) -> dict[str, str]:
     """The environment of a command: what a process needs to run, and the given settings."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME")
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "AFDB_UNCOMMITTED")
     return {name: os.environ[name] for name in kept if name in os.environ} | given
 
 

@@ -60,9 +60,10 @@ def database(new_database: Callable[..., str]) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own targets must not leak into the tests."""
+    """A developer's own targets must not leak into the tests; a runbook that is being edited can be tested."""
     import os
 
     for name in list(os.environ):
         if name.startswith(("AFDB_", "POSTGRES_", "SUPABASE_", "PG")) or name.endswith("DATABASE_URL"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("AFDB_UNCOMMITTED", "1")

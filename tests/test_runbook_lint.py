@@ -41,7 +41,10 @@ def thin() -> Notebook:
         code("close", "run.close(found)"),
     ]
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return {"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+    steps = ["parameters", "begin", "look", "close: report.json"]
+    return {
+        "cells": cells, "metadata": {"afdb": {"steps": steps}, "kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5,
+    }  # fmt: skip
 
 
 def checked(notebook: Notebook, folder: Path) -> list[str]:
@@ -221,3 +224,20 @@ def test_a_file_that_is_no_notebook_is_refused(text: str, tmp_path: Path) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match="is not a notebook"):
         catalogue.load(path)
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        (None, "its metadata lists no steps"),
+        (["parameters", "begin", "close"], "look: the steps in the notebook's metadata (afdb.steps) are not"),
+        (["parameters", "look", "begin", "close"], "begin: the steps in the notebook's metadata"),
+        (["parameters", "begin", "look", "close", "more"], "more: the steps in the notebook's metadata"),
+    ],
+)
+def test_the_listed_steps_are_the_code_cells_in_their_order(
+    steps: list[str] | None, found: str, tmp_path: Path
+) -> None:
+    notebook = thin()
+    notebook["metadata"]["afdb"] = {} if steps is None else {"steps": steps}
+    assert any(found in wrong for wrong in checked(notebook, tmp_path)), checked(notebook, tmp_path)

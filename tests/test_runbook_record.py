@@ -243,11 +243,11 @@ def test_a_process_that_took_over_the_number_of_a_dead_runner_is_not_the_runner(
 def test_records_are_listed_newest_first_and_a_damaged_one_is_shown_as_such(tmp_path: Path) -> None:
     made = [sealed(tmp_path).id for _ in range(2)]
     damaged = begin(tmp_path, runbook="zzz")
+    newest = [damaged.id, *reversed(made)]
     (damaged.folder / "run.json").write_bytes(b"")
     rows = records.table(tmp_path).rows
-    assert {row["record"] for row in rows} == {*made, damaged.id}
-    assert [row["record"] for row in rows] == sorted((row["record"] for row in rows), reverse=True)
-    assert next(row["outcome"] for row in rows if row["record"] == damaged.id) == "unreadable"
+    assert [row["record"] for row in rows] == [run["id"] for run in records.each(tmp_path)] == newest
+    assert next(row["outcome"] for row in rows if row["record"] == damaged.id) == "corrupt"
 
 
 def test_a_record_is_found_by_a_unique_part_of_its_name(tmp_path: Path) -> None:

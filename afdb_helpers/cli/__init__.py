@@ -14,7 +14,7 @@ COMMANDS = {  # name: (section, module of this package, what it does)
     "lab": ("See it", "demo", "JupyterLab with the runbooks, on the demo database."),
     "run": ("Runbooks and records", "run", "Run a runbook; it leaves a record."),
     "runbooks": ("Runbooks and records", "run", "List the runbooks, their parameters and what they mean."),
-    "records": ("Runbooks and records", "records", "List and show what runs have left."),
+    "records": ("Runbooks and records", "records", "List, show and check what runs have left."),
     "prepare": ("A protected target", "production", "Discovery, backup, rehearsal; prints the plan and its digest."),
     "approve": ("A protected target", "production", "Sign an approval of a plan's digest."),
     "apply": ("A protected target", "production", "Migrate as rehearsed and approved, then verify."),

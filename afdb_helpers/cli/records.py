@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from afdb_helpers.cli.show import say
+from afdb_helpers.errors import Unavailable
 
 
 @click.group()
 def records() -> None:
-    """List and show what runs have left."""
+    """List, show and check what runs have left."""
 
 
 @records.command("list")
@@ -33,3 +37,46 @@ def show(record_id: str) -> None:
     shown = kept.show(kept.find(record.root(targets.environment()), record_id))
     say(shown)
     shown.raise_unless_ok()
+
+
+@records.command()
+@click.argument("record_id", metavar="[ID]", required=False)
+@click.option("--head", default="", metavar="NUMBER:HASH", help="The ledger's head as it was kept elsewhere.")
+@click.option("--target", metavar="NAME", help="Ask this database which run changed it last; else none is contacted.")
+@click.option(
+    "--keys", type=click.Path(path_type=Path), metavar="FILE",
+    help="Whose signatures are believed: public keys.  [default: AFDB_SIGNERS]",
+)  # fmt: skip
+def verify(record_id: str | None, head: str, target: str | None, keys: Path | None) -> None:
+    """Whether anybody touched the records: every byte, the chain of runs, every signature; and what cannot be told.
+
+    Needs no database. Exit code 0: none was touched; 3: something was, and is named.
+    """
+    from afdb_helpers import signing, targets
+    from afdb_helpers.runbook import audit, record
+    from afdb_helpers.runbook import records as kept
+
+    settings = targets.environment()
+    where = record.root(settings)
+    folder = kept.find(where, record_id) if record_id else None
+    listed = keys or settings.get("AFDB_SIGNERS")
+    believed = signing.believed(Path(listed).expanduser()) if listed else None
+    say(checked := audit.verify(where, folder, head=head, keys=believed, mark=_mark(target)))
+    checked.raise_unless_ok()
+
+
+def _mark(target: str | None) -> dict[str, Any] | None:
+    """What the last migration left in a database; an error where it left nothing."""
+    from afdb_helpers import catalog, targets
+
+    if target is None:
+        return None
+    with targets.get(target).connect() as connection:
+        found = catalog.mark(connection)
+    if found is None:
+        raise Unavailable(
+            f"target {target} names no run",
+            why="no migration of ours has left its mark in it, or its role may not comment",
+            do="give --head as an earlier `afdb records verify` printed it",
+        )
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -76,8 +77,9 @@ def identity(target: Target) -> dict[str, Any]:
 
 
 def mark(run_id: str, plan: str) -> str:
-    """What a run leaves as the comment of the version table."""
-    return json.dumps({"run": run_id, **({"plan": plan} if plan else {})})
+    """What a run leaves as the comment of the version table: itself, its plan, its intent's place in the ledger."""
+    position = os.environ.get("AFDB_RUN_LEDGER")
+    return json.dumps({"run": run_id} | ({"plan": plan} if plan else {}) | ({"ledger": position} if position else {}))
 
 
 def refuse_elsewhere(target: Target, ours: Mapping[str, Any], said: Event) -> None:

@@ -12,8 +12,13 @@ The modules, from what starts a run to what it is made of:
     signals       signals to the runner, taken while a run goes on
     progress      which cell runs, shown after two seconds
     session       what a notebook calls: begin, note, keep, close
-    records       records read, found, listed, checked
+    audit         all records held against each other and the ledger
+    checking      one record held against its sums, journal, signature and the ledger
+    records       records read, found, checked
+    listing       the list of all records, quick with thousands
     record        the folder a run leaves, written so that a crash leaves it readable
+    attestation   a signed statement about a record, to be checked without afdb
+    steps         the steps that a runbook lists, held against the journal
     shape         what run.json has to look like
     provenance    who runs what: operator, CI job, commit, versions
     catalogue     the runbooks there are

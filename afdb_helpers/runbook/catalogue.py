@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ _ALIASES = {"costs": "cost_comparison"}
 class Runbook:
     """A notebook that can be run: what its first cell, its parameters cell and its list of steps say.
 
-    `steps` are the cells that a success takes, in order, each with what it has to leave in the journal.
+    `steps` are the cells that a success takes, in order, each with what it has to leave: `dump: backup.end`.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Runbook:
     title: str
     sentence: str
     parameters: tuple[parameters.Parameter, ...] = field(default=())
-    steps: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    steps: tuple[str, ...] = field(default=())
 
 
 def folder() -> Path:
@@ -98,12 +98,12 @@ def read(path: Path) -> Runbook:
     )
 
 
-def steps(data: Mapping[str, Any]) -> dict[str, list[str]]:
+def steps(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The steps that a notebook lists in its metadata; where it lists none, every code cell is one."""
     listed = data.get("metadata", {}).get("afdb", {}).get("steps")
     if listed is None:
-        return {str(cell.get("id")): [] for cell in data["cells"] if cell.get("cell_type") == "code"}
-    return {str(cell): [str(mark) for mark in marks] for cell, marks in listed.items()}
+        return tuple(str(cell.get("id")) for cell in data["cells"] if cell.get("cell_type") == "code")
+    return tuple(str(step) for step in listed)
 
 
 def load(path: Path) -> dict[str, Any]:

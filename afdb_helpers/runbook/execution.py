@@ -58,7 +58,9 @@ class Execution:
         return failure
 
     async def _boot(self) -> Failure | None:
-        ready = asyncio.create_task(self._kernel.ready(self._record.folder, timeout=self._request.start_timeout))
+        position = str(self._record.data.get("ledger", ""))
+        limit = self._request.start_timeout
+        ready = asyncio.create_task(self._kernel.ready(self._record.folder, timeout=limit, position=position))
         await asyncio.wait({ready, self._stop}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()

@@ -39,8 +39,9 @@ def _import_ahead() -> None:
     del psycopg2, sqlalchemy, catalog, targets, session
 
 
-def enter(folder: str) -> None:
-    """From here on this kernel works for the run whose record is `folder`."""
+def enter(folder: str, position: str = "") -> None:
+    """From here on this kernel works for the run whose record is `folder`; `position` is its intent's in the ledger."""
+    os.environ["AFDB_RUN_LEDGER"] = position
     os.environ["AFDB_RUN_DIR"] = folder
     os.environ["AFDB_RUN_ID"] = Path(folder).name
 

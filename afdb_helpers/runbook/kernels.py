@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 SHUTDOWN = 1.5  # seconds for a kernel to leave by itself; about one in twelve of ipykernel 7 hangs in its own exit
+_NOT_FOR_CELLS = ("AFDB_RUN_DIR", "AFDB_RUN_ID", "AFDB_RUN_LEDGER", "AFDB_SIGNING_KEY")  # the engine signs, no cell
 _SOCKET_PATH = 100  # characters, a little under what the kernel of the operating system takes
 
 
@@ -55,13 +56,13 @@ class Kernel:
                 stderr=log,
             )
 
-    async def ready(self, folder: Path, *, timeout: float) -> None:
+    async def ready(self, folder: Path, *, timeout: float, position: str = "") -> None:
         """Wait for it, and tell it which record it works for. Raises `Unavailable` where it does not come up."""
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.allow_stdin = False
         deadline = time.monotonic() + timeout
-        while (reply := await self._enter(folder)) is None:
+        while (reply := await self._enter(folder, position)) is None:
             if self._process is None or self._process.poll() is not None:
                 raise _not_started(f"its process ended with {self.ended_by()}", self.said())
             if time.monotonic() > deadline:
@@ -69,9 +70,9 @@ class Kernel:
         if reply["content"]["status"] != "ok":
             raise _not_started(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}", self.said())
 
-    async def _enter(self, folder: Path) -> dict[str, Any] | None:
+    async def _enter(self, folder: Path, position: str) -> dict[str, Any] | None:
         """Its answer, None where it is not up yet; to ask again is safe. Quicker than jupyter's own wait."""
-        code = f'__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).enter({str(folder)!r})'
+        code = f'__import__("afdb_helpers.runbook.kernel_side", fromlist=["x"]).enter({str(folder)!r}, {position!r})'
         try:
             reply: dict[str, Any] = await self.client.execute_interactive(
                 code, silent=True, store_history=False, allow_stdin=False, timeout=1.0, output_hook=lambda _: None
@@ -201,7 +202,7 @@ def _this_interpreter() -> Any:
 def _environment(folder: Path) -> dict[str, str]:
     """This process's environment; IPython's own folder is private, so that no start-up file of a user's is run."""
     own = {"AFDB_RUNNER_PID": str(os.getpid()), "AFDB_KERNEL_DIR": str(folder), "IPYTHONDIR": str(folder / "ipython")}
-    kept = {name: value for name, value in os.environ.items() if name not in ("AFDB_RUN_DIR", "AFDB_RUN_ID")}
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CELLS}
     return kept | own
 
 

@@ -9,12 +9,13 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Report, count
-from afdb_helpers.runbook import catalogue, parameters, request
+from afdb_helpers.runbook import catalogue, parameters, request, steps
 
 LONGEST = 10  # lines of a code cell
 COLUMNS = ("Reads", "Writes", "Reversible", "Typical duration", "Needs approval")
@@ -151,7 +152,17 @@ def _clean(_: Path, data: Cell) -> Found:
         yield "notebook", f"its kernel is {spec or 'not named'}; it has to be {request.KERNELS[0]}"
 
 
-_RULES: tuple[Callable[[Path, Cell], Found], ...] = (_opening, _parameters, _code, _order, _clean)
+def _steps(_: Path, data: Cell) -> Found:
+    """The list of steps that a success takes names every code cell, in order."""
+    listed, cells = list(steps.parsed(catalogue.steps(data))), [_name(cell) for cell in _code_cells(data)]
+    if "steps" not in data.get("metadata", {}).get("afdb", {}):
+        yield "notebook", "its metadata lists no steps (afdb.steps): what its journal has to show for a success"
+    elif listed != cells:
+        odd = next((a or b for a, b in zip_longest(cells, listed) if a != b), "")
+        yield str(odd), "the steps in the notebook's metadata (afdb.steps) are not its code cells in their order"
+
+
+_RULES: tuple[Callable[[Path, Cell], Found], ...] = (_opening, _parameters, _code, _order, _clean, _steps)
 
 
 def _code_cells(data: Cell) -> list[Cell]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from afdb_helpers import errors
+from afdb_helpers.runbook import steps
 
 Event = Mapping[str, Any]
 SUCCEEDED, REFUSED, UNCHANGED, CHANGED, INTERRUPTED = (
@@ -54,16 +55,19 @@ def changed(events: Iterable[Event]) -> bool | None:
     return state
 
 
-def judge(events: Iterable[Event], failure: Failure | None) -> Ending:
+def judge(events: Iterable[Event], failure: Failure | None, required: Iterable[str] = ()) -> Ending:
     """The ending of a run whose cells all completed (`failure` None) or stopped for a cause.
 
-    Success takes a closing event that is ok: a notebook that never closed its run did not succeed, whatever ran.
+    Success takes a closing event that is ok, and every step of `required` in the journal: a notebook that never closed
+    its run did not succeed, whatever ran.
     """
     events = list(events)
     state = changed(events)
     close = next((event for event in reversed(events) if event["event"] == "close"), None)
     if failure is None and close is None:
         failure = Failure("not closed", "every cell ran, but none closed the run with run.close(…)")
+    if failure is None and close is not None and close.get("ok") and (lack := steps.missing(required, events)):
+        failure = Failure("step missing", lack)
     if failure is not None:
         outcome, code = _failed(failure, state)
         return Ending(outcome, code, state, failure.cause, failure.cell, failure.message)

@@ -4,6 +4,7 @@
     journal.jsonl   what happened, in order; the kernel and the engine both append
     notebook.ipynb  the notebook as far as it ran
     SHA256SUMS      the hash of every other file, written last
+    attestation.json  a signed statement about all of them, where there is a key
 
 Beside the folders, `ledger.jsonl` chains the intent and the end of every run.
 """
@@ -21,14 +22,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import ledger
 from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
-from afdb_helpers.runbook import shape
+from afdb_helpers.runbook import attestation, shape
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 RESERVE = 262_144  # bytes kept for the end of the run, so that a disk that fills up meanwhile still holds it
 SUMS = "SHA256SUMS"
+LEDGER = "ledger.jsonl"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
@@ -59,25 +64,35 @@ class Record:
         """Give the space back that was kept for the end."""
         (self.folder / ".reserve").unlink(missing_ok=True)
 
-    def seal(self, *, ledger_entry: Mapping[str, Any] | None = None) -> None:
-        """Write the final run.json and SHA256SUMS. Both are on the disk before the ledger is told, and appear after it.
+    def seal(
+        self,
+        *,
+        ledger_entry: Mapping[str, Any] | None = None,
+        signer: CryptoSigner | None = None,
+        signed: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the final run.json, SHA256SUMS and, with a key, the attestation.
 
-        So the ledger never names an end that the folder cannot show, and the other way round.
+        All are on the disk before the ledger is told, and appear after it: so the ledger never names an end that the
+        folder cannot show, and the other way round.
         """
         shape.check(self.data)
         final = as_json(self.data)
         sums = _sums(self.folder, {"run.json": final})
-        staged = [_stage(self.folder / "run.json", final), _stage(self.folder / SUMS, sums)]
+        new = {"run.json": final, SUMS: sums}
+        if signer is not None:
+            files = {**listed(sums), SUMS: hashlib.sha256(sums).hexdigest()}
+            new[attestation.NAME] = attestation.make(self.data, files, signer, signed=signed or {})
+        staged = {name: _stage(self.folder / name, data) for name, data in new.items()}
         try:
             if ledger_entry is not None:
-                ledger.append(
-                    self.folder.parent / "ledger.jsonl",
-                    {**ledger_entry, "sha256sums": hashlib.sha256(sums).hexdigest()},
-                )
-            for part, path in zip(staged, ("run.json", SUMS), strict=True):
-                part.replace(self.folder / path)
+                keys = {SUMS: "sha256sums", attestation.NAME: "attestation"}
+                held = {keys[name]: hashlib.sha256(data).hexdigest() for name, data in new.items() if name in keys}
+                ledger.append(self.folder.parent / LEDGER, {**ledger_entry, **held})
+            for name, part in staged.items():
+                part.replace(self.folder / name)
         finally:
-            for part in staged:
+            for part in staged.values():
                 part.unlink(missing_ok=True)
         _sync(self.folder)
 
@@ -105,11 +120,11 @@ def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, A
         if engine:
             _stage(folder / "x", b"\0" * RESERVE).replace(folder / ".reserve")
         record.save()
-        record.note("run.intent", runbook=runbook, target=target, mode=data.get("mode"))
+        record.note("run.intent", run=folder.name, runbook=runbook, target=target, mode=data.get("mode"))
         _sync(where)
         if engine:
             entry = {"event": "intent", "run": folder.name, "runbook": runbook, "target": target}
-            ledger.append(where / "ledger.jsonl", entry)
+            record.data["ledger"] = ledger.position(ledger.append(where / LEDGER, entry))
     except (OSError, AfdbError) as error:
         if folder is not None:
             discard(folder)
@@ -172,11 +187,17 @@ def _new_folder(where: Path, runbook: str, target: str | None) -> Path:
             return folder
 
 
+def listed(sums: bytes) -> dict[str, str]:
+    """The hashes that SHA256SUMS holds, by file."""
+    lines = (line.partition("  ") for line in sums.decode(errors="replace").splitlines())
+    return {name: digest for digest, _, name in lines}
+
+
 def _sums(folder: Path, instead: Mapping[str, bytes]) -> bytes:
     """Lines as sha256sum writes them, over every file there is; `instead` holds content that is not in place yet."""
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and not _is_ours(p.name)}
     lines = []
-    for name in sorted((names | set(instead)) - {SUMS}):
+    for name in sorted((names | set(instead)) - {SUMS, attestation.NAME}):
         data = instead[name] if name in instead else (folder / name).read_bytes()
         lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     return "".join(lines).encode()

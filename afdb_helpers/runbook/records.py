@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,16 +14,20 @@ from typing import Any
 from afdb_helpers import ledger
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report, count
-from afdb_helpers.runbook import record
+from afdb_helpers.runbook import checking, listing, record
 from afdb_helpers.runbook.record import SUMS
 from afdb_helpers.targets import Target, environment
+
+_ID = re.compile(r"\d{8}T\d{6}Z-")
+_INTENT = re.compile(rb'^\{"seq": (\d+), "at": "[^"]*", "event": "intent", "run": "([^"]+)"', re.MULTILINE)
 
 
 def read(folder: Path) -> dict[str, Any]:
     """run.json of a record. Without an end its outcome is `running` while its process lives, else `interrupted`."""
     try:
         data = json.loads((folder / "run.json").read_bytes())
-    except (OSError, ValueError) as error:
+        _sane(data)
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{folder} is not a record", why=f"run.json: {error}", do="`afdb records list`") from None
     if data.get("ended") is None:
         alive = _is_alive(data.get("runner") or {})
@@ -31,13 +36,33 @@ def read(folder: Path) -> dict[str, Any]:
     return dict(data)
 
 
+def readable(folder: Path) -> dict[str, Any]:
+    """The same; one whose run.json is missing or damaged has the outcome `corrupt`, and stops nobody."""
+    try:
+        return read(folder)
+    except ConfigError as error:
+        return {"id": folder.name, "outcome": "corrupt", "cause": error.why}
+
+
 def each(where: Path) -> Iterator[dict[str, Any]]:
-    """Every record under `where`, the newest first; one whose run.json is damaged has the outcome `unreadable`."""
-    for folder in sorted((p for p in where.glob("*") if (p / "run.json").is_file()), reverse=True):
-        try:
-            yield read(folder)
-        except ConfigError as error:
-            yield {"id": folder.name, "outcome": "unreadable", "cause": error.why}
+    """Every record under `where`, the newest by the ledger's numbers first."""
+    numbers = _numbers(where)
+    for name in listing.ordered({name: numbers.get(name, 0) for name in names(where)}):
+        yield readable(where / name)
+
+
+def names(where: Path) -> list[str]:
+    """The folders that are, or were, records."""
+    try:
+        with os.scandir(where) as entries:
+            return [one.name for one in entries if _ID.match(one.name) and one.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def is_id(name: str) -> bool:
+    """Whether a name is a record's."""
+    return bool(_ID.match(name))
 
 
 def find(where: Path, wanted: str) -> Path:
@@ -101,22 +126,7 @@ def agrees(data: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
 
 def table(where: Path) -> Report:
     """All records as a result to show."""
-    rows = [
-        {
-            "record": data["id"],
-            "runbook": data.get("runbook", {}).get("name"),
-            "target": (data.get("target") or {}).get("name"),
-            "outcome": data["outcome"],
-            "seconds": data.get("seconds"),
-            "mode": data.get("mode"),
-        }
-        for data in each(where)
-    ]
-    return Report(
-        headline=f"{count(len(rows), 'record')} in {where}",
-        rows=tuple(rows),
-        remedy="afdb records show ID" if rows else "afdb run discovery",
-    )
+    return listing.table(where, names(where), readable)
 
 
 def show(folder: Path) -> Report:
@@ -153,16 +163,11 @@ def check(folder: Path) -> Report:
     if not (folder / SUMS).is_file():
         state = "goes on" if read(folder)["outcome"] == "running" else "was cut off"
         return Report(headline=f"not sealed: the run {state}", ok=False, remedy="afdb records list")
-    lines = [line.partition("  ") for line in (folder / SUMS).read_text().splitlines()]
-    sealed = {name: digest for digest, _, name in lines}
-    there = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file() and p.name != SUMS}
-    wrong = [{"file": name, "state": "missing"} for name in sealed if name not in there]
-    wrong += [{"file": name, "state": "not sealed"} for name in there if name not in sealed]
-    wrong += [{"file": n, "state": "changed"} for n, p in there.items() if n in sealed and sealed[n] != _sha256(p)]
-    if wrong:
+    sealed = record.listed((folder / SUMS).read_bytes())
+    if wrong := [{"file": name, "state": state} for name, state in checking.changed(folder, sealed)]:
         headline = f"{wrong[0]['file']} is {wrong[0]['state']} since the record was sealed"
         return Report(headline=headline, ok=False, rows=tuple(wrong), remedy="compare the record with its copy")
-    chain = ledger.check(folder / "journal.jsonl") if "journal.jsonl" in there else None
+    chain = ledger.check(folder / "journal.jsonl") if "journal.jsonl" in sealed else None
     if chain and not chain.ok:
         return chain
     return Report(headline=f"sealed: {count(len(sealed), 'file')}, as the run left them")
@@ -187,6 +192,24 @@ def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
         why = checked.headline if not checked.ok else f"the record holds no {name}"
         raise Refused(f"record {folder.name} is no evidence", why=why, do="make it anew: run that runbook again")
     return json.loads((folder / name).read_bytes()), _sha256(folder / name)
+
+
+def _numbers(where: Path) -> dict[str, int]:
+    """The number of every run's intent in the ledger."""
+    try:
+        lines = (where / record.LEDGER).read_bytes()
+    except OSError:
+        return {}
+    return {run.decode(): int(number) for number, run in _INTENT.findall(lines)}
+
+
+def _sane(data: Any) -> None:
+    """Raise `ValueError` on what is no record's run.json at all; what it says is checked by `records verify`."""
+    parts = ("runbook", "who", "target", "approval", "git", "runner")
+    if not isinstance(data, dict) or not all(isinstance(data.get(key) or {}, dict) for key in parts):
+        raise ValueError("it is not what a run writes")
+    if not isinstance(data.get("id"), str) or not isinstance(data.get("outcome"), str | None):
+        raise ValueError("it is not what a run writes")
 
 
 def _is_alive(runner: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.runbook import catalogue, leaks, parameters
+from afdb_helpers.runbook import catalogue, leaks, parameters, provenance
 from afdb_helpers.runbook.kernels import without_grammar
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+UNCOMMITTED = "AFDB_UNCOMMITTED"  # the setting with which an edited notebook may be tried on an unprotected target
 KERNELS = ("python3", "python")
 SKIPPING = {
     "raises-exception": "its failure would be taken for a success",
@@ -32,8 +34,14 @@ class Request:
     notebook: NotebookNode
     given: Mapping[str, Any]
     secrets: leaks.Known
+    committed: bool | None = None
     cell_timeout: float | None = None
     start_timeout: float = 60.0
+
+    @property
+    def mode(self) -> str:
+        """`engine`, or `trial` for a notebook that is not the committed one: no audit record."""
+        return "trial" if self.committed is False else "engine"
 
     @property
     def values(self) -> dict[str, Any]:
@@ -64,7 +72,10 @@ def admit(
     if cell_timeout is not None and cell_timeout <= 0:
         raise ConfigError("the cell timeout is not positive", why="no cell could run", do="give seconds, or none")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Request(book, sha256, _notebook(path, text), values, secrets, cell_timeout, start_timeout)
+    committed = provenance.committed(path.absolute())
+    asked = Request(book, sha256, _notebook(path, text), values, secrets, committed, cell_timeout, start_timeout)
+    _refuse_another(asked)
+    return asked
 
 
 def kernel_name(metadata: Mapping[str, Any], asked: str | None) -> str:
@@ -88,6 +99,33 @@ def refuse_skipping(cells: list[dict[str, Any]]) -> None:
             raise Refused(
                 f"cell {cell.get('id', number)} is tagged {tag}", why=SKIPPING[tag], do="remove the tag from the cell"
             )
+
+
+def _refuse_another(asked: Request) -> None:
+    """Raise `Refused` on a notebook that is not the one that was reviewed: its record would tell of another."""
+    if asked.committed:
+        return
+    path, protected = asked.runbook.path, _is_protected(asked.target)
+    if asked.committed is None and protected and path.absolute().parent != catalogue.folder():
+        raise Refused(
+            f"{path.name} is in no repository, and target {asked.target} is protected",
+            why="nobody can tell whether it is the notebook that was reviewed",
+            do="commit it, or run the runbook itself: `afdb runbooks` lists them",
+        )
+    if asked.committed is False and (protected or not targets.environment().get(UNCOMMITTED)):
+        trying = "" if protected else f"; to try it, set {UNCOMMITTED}=1 or run it in JupyterLab: no audit record"
+        raise Refused(
+            f"{path.name} is not the committed notebook",
+            why="it was edited since, or never committed, so its record would show what nobody reviewed",
+            do=f"commit it, or take the edit back: git checkout -- {path.name}{trying}",
+        )
+
+
+def _is_protected(name: str | None) -> bool:
+    """Whether the target is; one that nobody configured is said to be missing by the run itself."""
+    with contextlib.suppress(ConfigError):
+        return name is not None and targets.get(name).protected
+    return False
 
 
 def _refuse_executed(path: Path, data: Mapping[str, Any]) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import targets
+from afdb_helpers import signing, targets
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import leaks, outcome, parameters, provenance, record, session
+from afdb_helpers.runbook import attestation, leaks, outcome, parameters, provenance, record, session
 from afdb_helpers.runbook.execution import Execution
 from afdb_helpers.runbook.kernels import Kernel, Kernels
 from afdb_helpers.runbook.outcome import LEAK, RECORD, Ending, Failure
@@ -25,6 +25,9 @@ from afdb_helpers.runbook.signals import Signals
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+    from securesystemslib.signer import CryptoSigner
+
+    Signer = CryptoSigner | None
 
 _MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that says what went wrong
 
@@ -48,9 +51,11 @@ class RunResult(Report):
 class Running:
     """A run that has begun: it has a record and a kernel, and it will be ended whatever comes."""
 
-    def __init__(self, request: Request, kept: Record, kernel: Kernel, pool: Kernels, signals: Signals) -> None:
+    def __init__(
+        self, request: Request, kept: Record, kernel: Kernel, pool: Kernels, signals: Signals, signer: Signer = None
+    ) -> None:
         self.request, self.record = request, kept
-        self._kernel, self._pool, self._signals = kernel, pool, signals
+        self._kernel, self._pool, self._signals, self._signer = kernel, pool, signals, signer
         self._begun = time.monotonic()
         self.notebook = _prepared(request)
         self.outputs: list[Path] = [kept.folder / "notebook.ipynb"]
@@ -72,7 +77,7 @@ class Running:
         seconds = round(time.monotonic() - self._begun, 3)
         self._stop_kernel()
         events, failure = self._journal(failure)
-        ending = outcome.judge(events, failure)
+        ending = outcome.judge(events, failure, self.request.runbook.steps)
         try:
             self.record.release()
             ending = self._seal(ending, events, seconds)
@@ -114,7 +119,7 @@ class Running:
             self._withhold()
         self.record.note("run.end", outcome=ending.outcome, exit_code=ending.exit_code, cause=ending.cause)
         entry = {"event": "end", "run": self.record.id, "outcome": ending.outcome, "exit_code": ending.exit_code}
-        self.record.seal(ledger_entry=entry)
+        self.record.seal(ledger_entry=entry, signer=self._signer, signed=attestation.signed(events))
         return ending
 
     def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
@@ -196,18 +201,19 @@ class Running:
 
 
 def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
-    """Open the record and launch the kernel. Where the record cannot be written, nothing is launched."""
+    """Open the record and launch the kernel. Where the record cannot be written or signed, nothing is launched."""
+    signer = signing.own()
     where = record.root(targets.environment())
     book = request.runbook
     values = request.values
     data = {
-        "mode": "engine",
+        "mode": request.mode,
         "runbook": {
             "name": book.name,
             "path": str(book.path),
             "sha256": request.sha256,
-            "committed": provenance.committed(book.path.absolute()),
-            "steps": book.steps,
+            "committed": request.committed,
+            "steps": list(book.steps),
         },
         "who": provenance.who(),
         "runner": provenance.runner(),
@@ -231,7 +237,7 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
         "failing_cell": None,
     }
     kept = record.begin(where, runbook=book.name, target=request.target, data=data)
-    return Running(request, kept, pool.take(), pool, signals)
+    return Running(request, kept, pool.take(), pool, signals, signer)
 
 
 def _prepared(request: Request) -> NotebookNode:

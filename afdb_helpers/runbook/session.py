@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shlex
+import time
 import weakref
 from contextlib import ExitStack
 from datetime import datetime
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import revisions, targets
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import catalogue, leaks, outcome, provenance, record, records
+from afdb_helpers.runbook import attestation, catalogue, leaks, outcome, provenance, record, records, steps
 from afdb_helpers.runbook.record import Record
 from afdb_helpers.targets import Target
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SKEW = 60.0  # seconds by which the server's clock may differ before it is pointed out
-_OURS = {"run.json", "journal.jsonl", "notebook.ipynb", "report.html", record.SUMS}
+_OURS = {"run.json", "journal.jsonl", "notebook.ipynb", "report.html", record.SUMS, attestation.NAME}
 
 
 class Run:
@@ -85,7 +86,9 @@ class Run:
         """Keep data as a JSON file of the record, written in one step."""
         if name in _OURS or Path(name).name != name:
             raise ConfigError(f"{name!r} cannot be kept", why="it is a file of the engine's, or a path", do="rename it")
-        record.write(self.folder / name, record.as_json(self._clean(data, name)))
+        content = record.as_json(self._clean(data, name))
+        record.write(self.folder / name, content)
+        self._record.note(steps.KEPT, file=name, sha256=hashlib.sha256(content).hexdigest())
         return self.folder / name
 
     def evidence(self, kind: str, which: str, name: str, *, required: bool = True) -> Any:
@@ -161,7 +164,8 @@ class Run:
         self._server = {"database": identity.database, "version": identity.version, "role": identity.role}
         self._server |= {"clock skew, s": skew}
         about = {"name": self.target.name, "label": self.target.label, "protected": self.protected}
-        self.note("target", **about, dialect=self.target.dialect, server=server, clock_skew=skew)
+        known = {"server": server, "clock_skew": skew, "monotonic": time.monotonic()}
+        self.note("target", **about, dialect=self.target.dialect, **known)
 
     def _evidence_folder(self, kind: str, which: str) -> Path | None:
         """Where the evidence is; `Refused` when the record that was named is about another database."""
@@ -261,7 +265,7 @@ def _recorded() -> Record | None:
     if not folder or not (Path(folder) / "run.json").is_file():
         return None
     data = json.loads((Path(folder) / "run.json").read_bytes())
-    ours = data.get("mode") == "engine" and data.get("ended") is None
+    ours = data.get("mode") in ("engine", "trial") and data.get("ended") is None
     return Record(Path(folder), data) if ours and data.get("runner", {}).get("pid") == os.getppid() else None
 
 
