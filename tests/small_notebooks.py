@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def small(
     close: str | None = CLOSE,
     kernel: str = "python3",
     tags: dict[int, str] | None = None,
+    steps: list[str] | None = None,
 ) -> Path:
     """A notebook of the given cells (ids step-1, step-2 …) between one that begins the run and one that closes it."""
     made = [
@@ -36,10 +38,19 @@ def small(
     if close is not None:
         made.append(cell("close", close))
     spec = {"name": kernel, "display_name": kernel, "language": "python"}
-    metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
+    metadata: dict[str, Any] = {"kernelspec": spec, "language_info": {"name": "python"}}
+    if steps is not None:
+        metadata["afdb"] = {"steps": steps}
     path = folder / f"{name}.ipynb"
     path.write_text(json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
     return path
+
+
+def commit(folder: Path) -> None:
+    """Make the folder a git repository, its notebooks committed."""
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for arguments in (["init", "-q"], ["add", "*.ipynb"], ["commit", "-qm", "reviewed"]):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
 
 
 def cell(name: str, source: str, *, tags: list[str] | None = None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from afdb_helpers import runbook
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
-from afdb_helpers.runbook import record, records
+from afdb_helpers.runbook import outcome, record, records
 from afdb_helpers.runbook.engine import Stopped
 from afdb_helpers.runbook.kernels import without_grammar
 
@@ -114,6 +114,38 @@ def test_a_run_closed_as_not_ok_is_refused(where: Path, tmp_path: Path) -> None:
     result = runbook.execute(small(tmp_path, close=close))
     Left(where).ended(3, "refused", "closed as not ok")
     assert (result.exit_code, result.said) == (3, "drift found")
+
+
+SWALLOWS = "try:\n    1 / 0\n    run.keep('before.json', {})\nexcept ZeroDivisionError:\n    pass"
+
+
+@pytest.mark.parametrize(
+    ("cells", "steps", "said"),
+    [
+        (
+            (SWALLOWS, "2"),
+            ["begin", "step-1: before.json", "step-2", "close"],
+            "step step-1 left no before.json in the",
+        ),
+        (("1",), ["begin", "step-1", "step-2", "close"], "the journal lacks step step-2"),
+        (
+            ("1", "2"),
+            ["begin", "step-2", "step-1", "close"],
+            "the steps were done in another order: begin, step-1, step-2",
+        ),
+    ],
+    ids=["a swallowed exception", "a cell that was taken out", "cells in another order"],
+)
+def test_a_run_whose_journal_lacks_a_required_step_has_not_succeeded(
+    cells: tuple[str, ...], steps: list[str], said: str, where: Path, tmp_path: Path
+) -> None:
+    """A30."""
+    assert runbook.execute(small(tmp_path, *cells, steps=steps)).exit_code == 1
+    left = Left(where)
+    left.ended(1, "failed_unchanged", "step missing")
+    assert said in left.run["headline"]
+    assert left.run["runbook"]["steps"] == steps
+    assert outcome.judge(left.journal, None).outcome == "succeeded", "without the list of steps it would be a success"
 
 
 # ── cell timeout, kernel death, Ctrl-C, unknown kernel ──────────────────────────────────────────────────────────────

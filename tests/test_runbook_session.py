@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from recorded import begun
-from small_notebooks import Left, small
+from small_notebooks import Left, commit, small
 from sqlalchemy import make_url
 
 from afdb_helpers import ledger, runbook
@@ -78,8 +78,37 @@ def test_a_protected_target_may_be_written_under_the_engine(
 ) -> None:
     monkeypatch.setenv("AFDB_PROTECTED", "default")
     begin = "from afdb_helpers import runbook\nrun = runbook.begin('small', target=target, writes=True)\nrun"
-    assert runbook.execute(small(tmp_path, begin=begin), {"target": "default"}).ok
+    path = small(tmp_path, begin=begin)
+    with pytest.raises(Refused, match=r"small\.ipynb is in no repository, and target default is protected"):
+        runbook.execute(path, {"target": "default"})
+    commit(tmp_path)
+    assert runbook.execute(path, {"target": "default"}).ok
     assert Left(where).run["target"]["protected"] is True
+    assert Left(where).run["runbook"]["committed"] is True
+    path.write_text(path.read_text().replace("all done", "done"))
+    with pytest.raises(Refused, match=r"small\.ipynb is not the committed notebook") as refused:
+        runbook.execute(path, {"target": "default"})
+    assert "AFDB_UNCOMMITTED" not in refused.value.do, "on a protected target nothing is tried"
+
+
+def test_an_edited_notebook_is_refused_or_tried_and_its_record_is_then_none_for_an_audit(
+    where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A30: cells edited after they were reviewed."""
+    path = small(tmp_path, "1 + 1")
+    commit(tmp_path)
+    path.write_text(path.read_text().replace("1 + 1", "1 + 2"))
+    monkeypatch.delenv("AFDB_UNCOMMITTED")
+    with pytest.raises(Refused, match="is not the committed notebook") as refused:
+        runbook.execute(path)
+    assert "set AFDB_UNCOMMITTED=1 or run it in JupyterLab: no audit record" in refused.value.do
+    assert not where.exists()
+    monkeypatch.setenv("AFDB_UNCOMMITTED", "1")
+    assert runbook.execute(path).ok
+    left = Left(where)
+    assert (left.run["mode"], left.run["runbook"]["committed"]) == ("trial", False)
+    assert records.latest(where, "small", target=None, audited=True) is None, "no evidence for a protected target"
+    assert records.latest(where, "small", target=None, audited=False) == left.folder
 
 
 def test_another_processs_record_is_not_taken_for_the_engines(
