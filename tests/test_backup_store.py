@@ -358,16 +358,16 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (without("files"), "'files' is a required property"),
-        (without("identity"), "'identity' is a required property"),
-        (lambda f: f.update(more=1), "'more' was unexpected"),
+        (without("files"), "must contain ['files']"),
+        (without("identity"), "must contain ['identity']"),
+        (lambda f: f.update(more=1), "must not contain {'more'}"),
         (lambda f: f.update(format=2), "its format is 2, and this afdb reads 1"),
         (lambda f: f["files"].update({"../x": {"size": 1, "sha256": "0" * 64}}), "files"),
-        (lambda f: f["files"]["database.sqlite"].update(size=-1), "files/database.sqlite/size"),
-        (lambda f: f["files"]["database.sqlite"].update(sha256="abc"), "files/database.sqlite/sha256"),
-        (lambda f: f["fingerprint"]["tables"]["a"].update(rows="2"), "fingerprint/tables/a/rows"),
+        (lambda f: f["files"]["database.sqlite"].update(size=-1), "files.database.sqlite.size"),
+        (lambda f: f["files"]["database.sqlite"].update(sha256="abc"), "files.database.sqlite.sha256"),
+        (lambda f: f["fingerprint"]["tables"]["a"].update(rows="2"), "fingerprint.tables.a.rows"),
         (lambda f: f.update(dialect="oracle"), "dialect"),
-        (lambda f: f.update(dialect="postgresql"), "'database' is a required property"),
+        (lambda f: f.update(dialect="postgresql"), "must contain ['database'"),
         (lambda f: f.update(made="yesterday"), "made"),
     ],
 )
@@ -391,7 +391,7 @@ def test_a_dump_whose_manifest_is_wrong_leaves_nothing(
     lite: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("afdb_helpers.backup.dumping._user", lambda: 7)
-    with pytest.raises(ValueError, match="who/os_user"):
+    with pytest.raises(ValueError, match=r"who\.os_user"):
         backup.dump(lite, store=tmp_path / "store")
     assert list((tmp_path / "store").iterdir()) == []
 

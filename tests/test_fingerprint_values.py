@@ -175,6 +175,10 @@ def test_an_integer_hashes_the_same_here_and_there(asked: sa.Connection, value: 
     assert _here(value, "integer") == _on_server(asked, value, "bigint", "integer", "int8")
 
 
+def test_a_server_is_probed_by_the_hash_that_would_be_computed_here() -> None:
+    assert lookup3.signed(int(lookup3.of_bytes([b"afdb"])[0])) == server.PROBE
+
+
 @QUICK
 @given(value=st.floats())
 def test_a_float_hashes_the_same_here_and_there(asked: sa.Connection, value: float) -> None:

@@ -101,9 +101,9 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         shown = meter.shown(f"dump of {target.name}", stores.last_size(folder.parent, about["identity"]),
                             lambda: sum(sealed.sizes(folder).values()))  # fmt: skip
         with shown, client.running(tools.program("pg_dump"), arguments, target) as run:
-            content = _content(connection, folder)
+            lacking = _roles(target, folder, tools)
+            content = _content(connection, folder, jobs)
             said = run.finish()
-    lacking = _roles(target, folder, tools)
     used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said, "compression": packed}
     return about | {"snapshot": moment, "client": used, "not_covered": NOT_COVERED["postgresql"] + lacking} | content
 
@@ -162,14 +162,14 @@ def _moment(connection: Connection, tables: list[Facts], lock_timeout: int) -> F
     return moment
 
 
-def _content(connection: Connection, folder: Path) -> Facts:
+def _content(connection: Connection, folder: Path, jobs: int = 1) -> Facts:
     """Schema, revision and fingerprints as the connection sees them."""
     schema = catalog.snapshot(connection)
     sealed.write(folder / CATALOGUE, schema.as_dict())
     return {
         "catalogue": schema.digest,
         "revision": list(catalog.heads(connection)),
-        "fingerprint": fingerprint.take(connection).as_dict(),
+        "fingerprint": fingerprint.take(connection, jobs=jobs).as_dict(),
     }
 
 

@@ -54,13 +54,13 @@ def _try(backup: Backup, jobs: int) -> tuple[Rows, dict[str, Any]]:
     """What differs, and what it was restored into."""
     try:
         with restoring.open_copy(backup, jobs=jobs, settings=restoring.FASTEST) as copy:
-            found = list(compare(backup, copy))
+            found = list(compare(backup, copy, jobs=jobs))
             return found, {"version": copy.version, "seconds": round(copy.seconds, 3)}
     except NotRestorable as error:
         return list(error.rows), {}
 
 
-def compare(backup: Backup, copy: Copy | Target) -> Iterator[dict[str, Any]]:
+def compare(backup: Backup, copy: Copy | Target, *, jobs: int = 1) -> Iterator[dict[str, Any]]:
     """What of schema, revision and content is not as it was at the moment of the dump."""
     facts = backup.manifest
     before = Fingerprint.from_dict(facts["fingerprint"])
@@ -75,9 +75,9 @@ def compare(backup: Backup, copy: Copy | Target) -> Iterator[dict[str, Any]]:
         if facts["dialect"] == "sqlite":
             said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().first()
             yield from [_row(DATABASE, said)] if said != "ok" else []
-        if fingerprint.take(connection) != before:
+        if fingerprint.take(connection, jobs=jobs) != before:
             yield _row("data", "not as it was")
-            found = fingerprint.compare(before, connection).rows
+            found = fingerprint.compare(before, connection, jobs=jobs).rows
             yield from (_row(row["table"], row["differs"]) for row in found if row["differs"])
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,12 @@ def unseal(raw: bytes) -> dict[str, Any]:
 
 def files(folder: Path, *, sync: bool = False) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file of a backup but manifest and proof; what is no plain file has neither."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in entries(folder):
-        plain = path.is_file() and not path.is_symlink()
-        found[path.relative_to(folder).as_posix()] = _hash(path, sync=sync) if plain else {"size": None, "sha256": None}
-    return found
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = list(entries(folder))
+    with ThreadPoolExecutor(2) as two:  # hashing and reading leave the interpreter to others
+        found = two.map(partial(_hash, sync=sync), paths)
+        return {path.relative_to(folder).as_posix(): facts for path, facts in zip(paths, found, strict=True)}
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -74,6 +76,8 @@ def sync(folder: Path) -> None:
 
 
 def _hash(path: Path, *, sync: bool) -> dict[str, Any]:
+    if path.is_symlink() or not path.is_file():
+        return {"size": None, "sha256": None}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if sync:

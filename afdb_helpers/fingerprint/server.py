@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SESSION = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "extra_float_digits": "3",
            "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C", "row_security": "off",
            "search_path": "pg_catalog", "quote_all_identifiers": "off", "jit": "off"}  # fmt: skip
+PROBE = 3447271187946711828  # the hash of "afdb", as lookup3.py computes it; numpy is not imported for that
 BLOCK = 8192
+LIMITS = "SELECT name, setting FROM pg_settings WHERE name ~ '^(statement|(idle_in_)?transaction(_session)?)_timeout$'"
 RANGE = 64 * 2**20  # bytes of a table that are read by one statement
 ODD = {"42P01": "it was dropped while it was read", "42703": "its columns were changed while it was read",
        "57014": "the statement took longer than it may"}  # fmt: skip
@@ -79,9 +81,7 @@ def dialect(connection: Connection) -> Dialect:
         "SELECT current_setting('server_version_num')::integer / 10000, getdatabaseencoding()::text,"
         " hashtextextended('afdb' COLLATE \"C\", 0)"
     ).one()
-    from afdb_helpers.fingerprint import lookup3
-
-    if row[2] != lookup3.signed(int(lookup3.of_bytes([b"afdb"])[0])):
+    if row[2] != PROBE:
         raise Unavailable(
             "this server's hash functions give other values",
             why="it runs on a big-endian machine, or is not PostgreSQL: its fingerprints would equal nobody's",
@@ -174,12 +174,13 @@ def unreadable(table: str, error: Any) -> Unreadable:
 def _side_by_side(
     connection: Connection, tasks: list[Task], work: Callable[[Connection, Iterator[Task]], None], jobs: int
 ) -> None:
-    """As many connections as jobs, all of them at the moment of the first."""
+    """As many connections as jobs, all of them at the moment of the first and with its time limits."""
     left, errors = iter(tasks), []
 
-    def one(snapshot: str) -> None:
+    def one(snapshot: str, limits: dict[str, Any]) -> None:
         try:
             with _opened(connection, snapshot) as mine:
+                _set(mine, limits)
                 work(mine, left)
         except BaseException as error:  # raised again in the thread that waits
             errors.append(error)
@@ -188,7 +189,8 @@ def _side_by_side(
 
     with _holding(connection) as first:
         snapshot = str(first.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one())
-        threads = [threading.Thread(target=one, args=(snapshot,)) for _ in range(min(jobs, len(tasks)) - 1)]
+        limits = {str(name): value for name, value in first.exec_driver_sql(LIMITS)}
+        threads = [threading.Thread(target=one, args=(snapshot, limits)) for _ in range(min(jobs, len(tasks)) - 1)]
         for thread in threads:
             thread.start()
         try:
