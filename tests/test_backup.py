@@ -264,6 +264,17 @@ def test_an_extension_that_this_machine_lacks_says_nothing_about_the_backup(copi
     assert (needs.path / sealed.PROOF).read_bytes() == before
 
 
+def test_a_copy_that_would_not_fit_on_this_machine_is_not_begun(copied: Backup) -> None:
+    """A38: before a restore the private server's disk is asked; it says nothing about the backup."""
+    huge = resealed(copied, database={**copied.manifest["database"], "bytes": 10**18})
+    before = (huge.path / sealed.PROOF).read_bytes()
+    with pytest.raises(Unavailable, match="cannot be restored on this machine") as caught:
+        backup.prove(huge)
+    assert "1,000,000.0 TB" in caught.value.why
+    assert "AFDB_SCRATCH" in caught.value.do
+    assert (huge.path / sealed.PROOF).read_bytes() == before
+
+
 # --- files that are not what they were -------------------------------------------------------------------------------
 
 
@@ -434,7 +445,10 @@ def test_a_store_that_cannot_be_written_is_a_config_error_before_the_server_is_a
         backup.dump(nowhere)
 
 
-def test_a_full_disk_leaves_nothing_under_a_backups_name(proven: Backup, database: str, tmp_path: Path) -> None:
+def test_a_disk_too_small_is_refused_before_and_one_that_fills_leaves_nothing_under_a_backups_name(
+    proven: Backup, database: str, tmp_path: Path
+) -> None:
+    """A38: the estimate. A21: where it was too low, the disk fills during the dump."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)], check=False, capture_output=True
     )
@@ -446,6 +460,11 @@ def test_a_full_disk_leaves_nothing_under_a_backups_name(proven: Backup, databas
                 "CREATE TABLE t AS SELECT md5(i::text) || md5((-i)::text) x FROM generate_series(1, 60000) i"
             )
         shutil.copytree(proven.path, tmp_path / proven.id)
+        with pytest.raises(Refused, match="there is no room for a backup") as refused:
+            backup.dump(target_of(database), store=tmp_path)
+        assert "AFDB_BACKUPS" in refused.value.do
+        assert nothing_new(tmp_path, proven.id)
+        subprocess.run(["mount", "-o", "remount,size=2m", str(tmp_path)], check=True)  # the estimate is below that
         with pytest.raises(Unavailable, match="pg_dump") as caught:
             backup.dump(target_of(database), store=tmp_path)
         assert "space" in caught.value.do

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, hazards, targets
-from afdb_helpers.backup import client, meter, sealed
+from afdb_helpers.backup import client, meter, room, sealed
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import Unavailable
@@ -91,6 +91,8 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         about = _about(connection)
         tables = _rows(connection, "dump_tables")
     _refuse_filtered(target, tables)
+    last = stores.last_size(folder.parent, about["identity"])
+    room.for_dump(folder, about["database"], last)
     tools = client.find(int(re.match(r"\d+", about["server"]["version"])[0]))  # type: ignore[index]
     packed = client.compression(tools)
     with target.connect(snapshot=True, application_name="afdb backup") as connection, _looking(target):
@@ -98,8 +100,7 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
                      f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}",
                      *(["--compress=zstd"] if packed == "zstd" else [])]  # fmt: skip
-        shown = meter.shown(f"dump of {target.name}", stores.last_size(folder.parent, about["identity"]),
-                            lambda: sum(sealed.sizes(folder).values()))  # fmt: skip
+        shown = meter.shown(f"dump of {target.name}", last, lambda: sum(sealed.sizes(folder).values()))
         with shown, client.running(tools.program("pg_dump"), arguments, target) as run:
             lacking = _roles(target, folder, tools)
             content = _content(connection, folder, jobs)

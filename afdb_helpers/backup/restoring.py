@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, embedded_postgres, targets
-from afdb_helpers.backup import client, meter
+from afdb_helpers.backup import client, meter, room
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE, DUMP
 from afdb_helpers.backup.states import Backup
@@ -107,6 +107,7 @@ def _postgresql(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Itera
     started = time.monotonic()
     version, programs = _installation(backup.manifest)
     with embedded_postgres.start(version, settings=settings, programs=programs) as server:
+        room.for_copy(backup.id, backup.manifest["database"], server.data)
         url = _restore(backup, server, jobs)
         yield Copy(url, str(server.version), time.monotonic() - started)
 

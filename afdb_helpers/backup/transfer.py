@@ -15,15 +15,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers.backup import meter, sealed
+from afdb_helpers.backup import meter, room, sealed
 from afdb_helpers.backup.remote import Remote
 from afdb_helpers.backup.sealed import MANIFEST, PARTIAL, PROOF
-from afdb_helpers.catalog import human
 from afdb_helpers.errors import AfdbError, Incomplete, Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ def fetch(backup: Backup, url: str, *, anew: bool) -> None:
 
 def _download(store: Remote, backup: Backup, here: Path, wanted: Mapping[str, int]) -> None:
     total, moved = sum(wanted.values()), meter.Counter()
-    _refuse_full(backup, total)
+    room.for_download(backup.id, total, backup.path.parent)
     with meter.shown(f"download of {backup.id}", total, lambda: moved.done):
         for name in wanted:
             store.get(f"{backup.id}/{name}", here / name, moved)
@@ -127,17 +125,6 @@ def _refuse_changed(backup: Backup) -> None:
             f"backup {backup.id} in {backup.path} is not sent",
             why=f"{name} is not as its manifest says",
             do="make a new one: afdb run backup --target NAME",
-        )
-
-
-def _refuse_full(backup: Backup, needed: int) -> None:
-    where = os.statvfs(backup.path.parent)
-    free = where.f_bavail * where.f_frsize
-    if needed > free:
-        raise Unavailable(
-            f"backup {backup.id} does not fit on this machine",
-            why=f"{human(needed)} are to be downloaded to {backup.path.parent}, {human(free)} are free",
-            do="free space there, or name another folder in AFDB_BACKUPS_CACHE",
         )
 
 
