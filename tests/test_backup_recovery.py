@@ -112,7 +112,7 @@ def test_without_the_guard_a_restore_would_meet_what_is_there(
 ) -> None:
     with session(database) as cursor:
         cursor.execute("CREATE TABLE stray (i int)")
-    monkeypatch.setattr(recovery, "_empty_database", lambda _: None)
+    monkeypatch.setattr(recovery, "_empty_database", lambda *_: None)
     with pytest.raises(Incomplete, match="holds a part of it") as caught:
         backup.restore(rich, target_of(database))
     assert "schema not as it was" in caught.value.why
@@ -223,7 +223,7 @@ def test_kill_9_in_the_middle_leaves_a_target_that_a_rerun_refuses_and_says_how_
         )
         holder.execute("SELECT pg_advisory_lock(7)")
         code = RESTORING.replace("backup.restore(", "from afdb_helpers.backup import recovery; "
-                                 "recovery._empty_database = lambda _: None; backup.restore(")  # fmt: skip
+                                 "recovery._empty_database = lambda *_: None; backup.restore(")  # fmt: skip
         process = subprocess.Popen([sys.executable, "-c", code, str(rich.path), url])
         wait_for(lambda: waiting(url), 30)
         os.kill(process.pid, signal.SIGKILL)

@@ -153,6 +153,12 @@ def passfile(target: Target) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]
         yield settings | {"PGPASSFILE": path}, (file.fileno(),)
 
 
+def contents(program: Path, archive: Path) -> list[str]:
+    """The lines of an archive's table of contents, as `pg_restore --list` prints them. No server is asked."""
+    done = subprocess.run([str(program), "--list", str(archive)], check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, hazards, targets
-from afdb_helpers.backup import client, meter, room, sealed
+from afdb_helpers.backup import client, meter, reserved, room, sealed
 from afdb_helpers.backup import store as stores
+from afdb_helpers.backup.reserved import Rows
 from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.targets import Target
@@ -89,7 +90,9 @@ def dump(
 def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> Facts:
     with target.connect() as connection, _looking(target):
         about = _about(connection)
-        tables = _rows(connection, "dump_tables")
+        excluded = reserved.found(connection)
+        theirs = set(reserved.schemas(excluded))
+        tables = [table for table in _rows(connection, "dump_tables") if table["schema"] not in theirs]
     _refuse_filtered(target, tables)
     last = stores.last_size(folder.parent, about["identity"])
     room.for_dump(folder, about["database"], last)
@@ -99,14 +102,17 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
         moment = _moment(connection, tables, lock_timeout)
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
                      f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}",
-                     *(["--compress=zstd"] if packed == "zstd" else [])]  # fmt: skip
+                     *(["--compress=zstd"] if packed == "zstd" else []),
+                     *reserved.words("exclude-schema", excluded)]  # fmt: skip
         shown = meter.shown(f"dump of {target.name}", last, lambda: sum(sealed.sizes(folder).values()))
         with shown, client.running(tools.program("pg_dump"), arguments, target) as run:
             lacking = _roles(target, folder, tools)
-            content = _content(connection, folder, jobs)
+            lacking += reserved.dump_stand_ins(target, folder, tools, excluded, moment["snapshot"])
+            content = _content(connection, folder, jobs, excluded)
             said = run.finish()
     used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said, "compression": packed}
-    return about | {"snapshot": moment, "client": used, "not_covered": NOT_COVERED["postgresql"] + lacking} | content
+    left_out = {"excluded": excluded, "not_covered": NOT_COVERED["postgresql"] + lacking}
+    return about | {"snapshot": moment, "client": used} | left_out | content
 
 
 def _roles(target: Target, folder: Path, tools: client.Client) -> list[str]:
@@ -163,14 +169,15 @@ def _moment(connection: Connection, tables: list[Facts], lock_timeout: int) -> F
     return moment
 
 
-def _content(connection: Connection, folder: Path, jobs: int = 1) -> Facts:
-    """Schema, revision and fingerprints as the connection sees them."""
-    schema = catalog.snapshot(connection)
+def _content(connection: Connection, folder: Path, jobs: int = 1, excluded: Rows = ()) -> Facts:
+    """Schema, revision and fingerprints as the connection sees them, but for what is left out."""
+    schema = reserved.without(catalog.snapshot(connection), excluded)
+    tables = reserved.tables(connection, excluded) if excluded else None
     sealed.write(folder / CATALOGUE, schema.as_dict())
     return {
         "catalogue": schema.digest,
         "revision": list(catalog.heads(connection)),
-        "fingerprint": fingerprint.take(connection, jobs=jobs).as_dict(),
+        "fingerprint": fingerprint.take(connection, tables=tables, jobs=jobs).as_dict(),
     }
 
 

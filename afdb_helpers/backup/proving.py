@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from afdb_helpers import catalog, drift, fingerprint
-from afdb_helpers.backup import restoring
+from afdb_helpers.backup import reserved, restoring
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import CATALOGUE, DATABASE, Note
 from afdb_helpers.backup.restoring import Copy, NotRestorable
@@ -65,7 +65,8 @@ def compare(backup: Backup, copy: Copy | Target, *, jobs: int = 1) -> Iterator[d
     facts = backup.manifest
     before = Fingerprint.from_dict(facts["fingerprint"])
     with copy.connect() as connection:
-        schema = catalog.snapshot(connection)
+        schema = reserved.without(catalog.snapshot(connection), facts["excluded"])
+        tables = reserved.tables(connection, facts["excluded"])
         if schema.digest != facts["catalogue"]:
             then = Catalog.from_dict(json.loads((backup.path / CATALOGUE).read_text()))
             yield _row("schema", "not as it was")
@@ -75,7 +76,7 @@ def compare(backup: Backup, copy: Copy | Target, *, jobs: int = 1) -> Iterator[d
         if facts["dialect"] == "sqlite":
             said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().first()
             yield from [_row(DATABASE, said)] if said != "ok" else []
-        if fingerprint.take(connection, jobs=jobs) != before:
+        if fingerprint.take(connection, tables=tables, jobs=jobs) != before:
             yield _row("data", "not as it was")
             found = fingerprint.compare(before, connection, jobs=jobs).rows
             yield from (_row(row["table"], row["differs"]) for row in found if row["differs"])

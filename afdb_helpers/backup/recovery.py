@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, hazards, targets
-from afdb_helpers.backup import client, proving
+from afdb_helpers.backup import client, proving, reserved, restoring
 from afdb_helpers.backup import store as stores
-from afdb_helpers.backup.dumping import DATABASE, DUMP
+from afdb_helpers.backup.dumping import DATABASE
 from afdb_helpers.backup.restoring import growing, not_restorable
 from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import AfdbError, Incomplete, Refused
@@ -59,8 +59,10 @@ def restore(
     _approved(backup, target, approve, change_ref, reason)
     note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
     hazards.fit(target, note)
-    empty = _empty_file if target.dialect == "sqlite" else _empty_database
-    empty(target)
+    if target.dialect == "sqlite":
+        _empty_file(target)
+    else:
+        _empty_database(target, reserved.schemas(backup.manifest["excluded"]))
     stores.fetch(backup)
     if wrong := stores.differences(backup):
         raise not_restorable(backup, wrong)
@@ -114,9 +116,12 @@ def _approved(backup: Backup, target: Target, approve: str, change_ref: str, rea
         )
 
 
-def _empty_database(target: Target) -> None:
+def _empty_database(target: Target, theirs: list[str] | None = None) -> None:
+    """But for the schemas that the provider keeps and the backup left out."""
+    from sqlalchemy import text
+
     with target.connect() as connection:
-        found = connection.exec_driver_sql(catalog.question("occupants")).mappings().all()
+        found = connection.execute(text(catalog.question("occupants")), {"theirs": theirs or []}).mappings().all()
     if found:
         raise _occupied(target, ", ".join(f"{one['kind']} {one['name']}" for one in found))
 
@@ -189,9 +194,13 @@ def _database(backup: Backup, target: Target, create_roles: bool, jobs: int, not
         note("change.intent", command="restore", backup=backup.id, roles=missing)
         _create(cursor, missing)
         _set_path(cursor, target, facts["snapshot"]["search_path"])
-    arguments = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", str(backup.path / DUMP)]
+    program = tools.program("pg_restore")
     try:
-        with growing(backup, target), client.running(tools.program("pg_restore"), arguments, target) as run:
+        with (
+            restoring.arguments(backup, program, jobs) as words,
+            growing(backup, target),
+            client.running(program, words, target) as run,
+        ):
             run.finish()
     except AfdbError as error:
         raise _half(backup, target, error.why) from None
@@ -231,11 +240,19 @@ def _prepared(cursor: Cursor, backup: Backup, target: Target, create_roles: bool
     """The roles to be made. Raises `Refused` where extensions lack, or roles that are not to be made."""
     cursor.execute("SELECT name FROM pg_available_extensions")
     have = {row[0] for row in cursor.fetchall()}
-    if lacking := sorted({one["name"] for one in backup.manifest["extensions"]} - have):
+    left_out = {row["name"] for row in backup.manifest["excluded"] if row["kind"] == "extension"}
+    if lacking := sorted({one["name"] for one in backup.manifest["extensions"]} - have - left_out):
         raise Refused(
             f"backup {backup.id} cannot be restored into target {target.name}",
             why=f"its server does not have the extension {', '.join(lacking)}",
             do="install it on that server, then run again",
+        )
+    cursor.execute("SELECT nspname FROM pg_namespace")
+    if alien := sorted(set(reserved.schemas(backup.manifest["excluded"])) - {row[0] for row in cursor.fetchall()}):
+        raise Refused(
+            f"backup {backup.id} cannot be restored into target {target.name}",
+            why=f"the backup leaves out schemas that its provider keeps, and the target lacks them: {', '.join(alien)}",
+            do="name a new project of the same provider as the target",
         )
     cursor.execute("SELECT rolname FROM pg_roles")
     there = {row[0] for row in cursor.fetchall()}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, embedded_postgres, targets
-from afdb_helpers.backup import client, meter, room
+from afdb_helpers.backup import client, meter, reserved, room
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE, DUMP
 from afdb_helpers.backup.states import Backup
@@ -115,7 +115,8 @@ def _postgresql(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Itera
 def _installation(facts: Mapping[str, Any]) -> tuple[int, Path]:
     """Of the client's major or the oldest newer one that has all extensions: an older server may not understand it."""
     needed, have = facts["client"]["major"], embedded_postgres.installations()
-    names = {extension["name"] for extension in facts["extensions"]}
+    left_out = {row["name"] for row in facts["excluded"] if row["kind"] == "extension"}
+    names = {extension["name"] for extension in facts["extensions"]} - left_out
     fitting = [one for one in have if one[0] >= needed]
     lacking = {one: sorted(names - embedded_postgres.extensions(one[1])) for one in fitting}
     complete = [one for one in fitting if not lacking[one]]
@@ -150,9 +151,9 @@ def _restore(backup: Backup, server: Server, jobs: int) -> str:
         _create_roles(session.cursor(), facts["roles"])
         _set_up(session.cursor(), facts)
     tools = client.Client(server.version, str(server.version), server.programs)
-    arguments = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", str(backup.path / DUMP)]
-    copy = targets.parse("copy", url, {})
-    with growing(backup, copy), client.running(tools.program("pg_restore"), arguments, copy) as run:
+    program, copy = tools.program("pg_restore"), targets.parse("copy", url, {})
+    reserved.stand_in(program, backup.path, copy)
+    with arguments(backup, program, jobs) as words, growing(backup, copy), client.running(program, words, copy) as run:
         try:
             run.finish()
         except Unavailable as error:
@@ -160,6 +161,13 @@ def _restore(backup: Backup, server: Server, jobs: int) -> str:
                 raise
             raise not_restorable(backup, [{"object": DUMP, "differs": error.why}]) from None
     return make_url(url).set(username=facts["server"]["role"]).render_as_string(hide_password=False)
+
+
+@contextlib.contextmanager
+def arguments(backup: Backup, program: Path, jobs: int) -> Iterator[list[str]]:
+    """What pg_restore is called with: everything of the archive but what the manifest says is left out."""
+    with reserved.chosen(program, backup.path / DUMP, backup.manifest["excluded"]) as those:
+        yield ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", *those, str(backup.path / DUMP)]
 
 
 @contextlib.contextmanager
