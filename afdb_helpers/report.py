@@ -169,7 +169,15 @@ def _html_table(rows: tuple[Row, ...]) -> str:
     align = {name: _CELL.format("right" if numeric(rows, name) else "left") for name in names}
     head = "".join(f'<th style="{align[name]}">{html.escape(show(name))}</th>' for name in names)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{align[n]}">{html.escape(show(row.get(n)))}</td>' for n in names) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{align[n]}{_tight(row.get(n))}">{html.escape(show(row.get(n)))}</td>' for n in names)
+        + "</tr>"
         for row in rows
     )
     return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _tight(value: Any) -> str:
+    """Keeps a number, a date or a short name on one line."""
+    text = show(value)
+    return ";white-space:nowrap" if len(text) <= 28 and not set(text) & set(" /\n") else ""

@@ -6,6 +6,7 @@ judged on the day the price file was put together, so the page is the same whene
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from afdb_helpers import pricing
 from afdb_helpers.pricing.advice import GROWS, SWITCHES
 from afdb_helpers.pricing.bills import Bill
 from afdb_helpers.pricing.comparison import age
-from afdb_helpers.report import show
+from afdb_helpers.report import Report, show
 from afdb_helpers.runbook.catalogue import catalogue
 
 PRICES = pricing.load()
@@ -54,6 +55,12 @@ def seed() -> pricing.Workload:
     return but({})
 
 
+@functools.cache
+def advice() -> Report:
+    """The recommendation for it, with how often it holds when usage is off by up to a half."""
+    return pricing.recommend(seed(), simulated=pricing.simulate(seed()))
+
+
 def but(changes: Mapping[str, Any]) -> pricing.Workload:
     """The seed with changes; realtime and functions are needed where a change uses them."""
     needs = {"realtime": "realtime_connections" in changes, "functions": "function_calls" in changes}
@@ -69,7 +76,7 @@ def workload() -> str:
 
 def answer() -> str:
     """The recommendation in one sentence, with the price of Supabase Pro beside it."""
-    report, supabase = pricing.recommend(seed()), pricing.bill(SUPABASE, seed())
+    report, supabase = advice(), pricing.bill(SUPABASE, seed())
     return f"**{report.headline}.** Supabase Pro comes to {supabase}."
 
 
@@ -146,14 +153,14 @@ def phases() -> str:
 
 def turns() -> str:
     """The conditions under which the recommendation changes."""
-    report = pricing.recommend(seed())
+    report = advice()
     rows = [tuple(show(row.get(name)) for name in ("if", "then", "USD a month")) for row in report.parts[0].rows]
     assert len(rows) >= len(GROWS) + len(SWITCHES)
     return table(("If", "then the answer is", "USD a month"), rows)
 
 
 def certainty() -> str:
-    report = pricing.recommend(seed())
+    report = advice()
     return table(("What", "is"), [(row["what"], row["is"]) for row in report.parts[1].rows])
 
 

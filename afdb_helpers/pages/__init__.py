@@ -120,6 +120,7 @@ def clean(markup: str) -> str:
         "padding",
         "text-align",
         "vertical-align",
+        "white-space",
     ]
     cleaned: str = bleach.clean(
         markup, tags=_TAGS, attributes=_attribute, css_sanitizer=CSSSanitizer(allowed_css_properties=layout),

@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from afdb_helpers.pricing.bills import Bill, bills
+from afdb_helpers.pricing.many import many
 from afdb_helpers.pricing.offers import Catalogue
 from afdb_helpers.pricing.pricefile import load
+from afdb_helpers.pricing.simulation import Ranges
 from afdb_helpers.pricing.workload import Workload
 from afdb_helpers.report import Report
 
@@ -30,13 +32,15 @@ SWITCHES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("a read replica is needed", {"read_replicas": 1}),
     ("it is for development only", {"production": False, "backup_days": 0}),
 )
+_TURN = ("if", "then", "USD a month")
+_TRIED = 160  # values that are compared at once while a turning point is looked for
 OPTIONS = (("A", "platform"), ("B", "managed"), ("C", "self-hosted"), ("D", "embedded"))
 
 
-def recommend(workload: Workload, *, catalogue: Catalogue | None = None) -> Report:
+def recommend(workload: Workload, *, catalogue: Catalogue | None = None, simulated: Ranges | None = None) -> Report:
     """The cheapest settled offer, the best of each kind beside it, and the conditions that would change the answer.
 
-    Not ok when no offer meets every need at confirmed prices.
+    With `simulated` it says how often the answer holds. Not ok when no offer meets every need at confirmed prices.
     """
     catalogue = catalogue or load()
     found = bills(workload, catalogue=catalogue)
@@ -47,12 +51,14 @@ def recommend(workload: Workload, *, catalogue: Catalogue | None = None) -> Repo
             ok=False,
             remedy="take the least bill of the comparison and have its missing figures confirmed by the provider",
         )
+    turns = tuple(_turns(workload, best, catalogue))
+    sure = tuple(_held(simulated, best)) if simulated else ()
     return Report(
         headline=f"For this workload: {_named(best)}, {best} a month",
-        rows=tuple(_options(found, best)),
+        rows=tuple(_options(found, best, turns, catalogue)),
         parts=(
-            Report(headline="What would change the answer", rows=tuple(_turns(workload, best, catalogue))),
-            Report(headline="How certain it is", rows=tuple(_doubts(found, best))),
+            Report(headline="What would change the answer", rows=tuple({k: t[k] for k in _TURN} for t in turns)),
+            Report(headline="How certain it is", rows=(*sure, *_doubts(found, best))),
         ),
     )
 
@@ -63,28 +69,35 @@ def turning_point(
     """The largest value of an input at which today's answer still holds, and the answer beyond; None where it holds."""
     catalogue = catalogue or load()
     _, step, most = GROWS[name]
-    low = Decimal(getattr(workload if name in Workload.model_fields else workload.projects[0], name))
-    today, high = _answer(workload, catalogue), low
-    while _answer(workload.but(**{name: high}), catalogue) == today:
-        if high >= most:
+    low = float(getattr(workload if name in Workload.model_fields else workload.projects[0], name))
+    high, size = float(most), float(step)
+    if low >= high:
+        return None
+    while True:
+        tried = _tried(low, high, size)
+        best = many(workload, {name: tried}, catalogue=catalogue).best()
+        changed = (best != best[0]).nonzero()[0]
+        if not len(changed):
             return None
-        low, high = high, min(max(high * 2, step), most)
-    while high - low > step:
-        middle = ((low + high) / 2 / step).to_integral_value() * step
-        if _answer(workload.but(**{name: middle}), catalogue) == today:
-            low = middle
-        else:
-            high = middle
-    return low, _best(bills(workload.but(**{name: high}), catalogue=catalogue))
+        last, first = float(tried[changed[0] - 1]), float(tried[changed[0]])
+        if first - last <= size * 1.0001:
+            break
+        low, high = last, first
+    at = Decimal(str(last)).quantize(step) if last % size == 0 else Decimal(str(last))
+    return at, _best(bills(workload.but(**{name: Decimal(str(first))}), catalogue=catalogue))
+
+
+def _tried(low: float, high: float, size: float) -> Any:
+    """Values from low to high in whole steps, closer together at the low end; `low` itself is the first."""
+    import numpy as np
+
+    values = np.geomspace(max(low, size), high, _TRIED) if high > 4 * low else np.linspace(low, high, _TRIED)
+    stepped = np.unique(np.round(np.round(values / size) * size, 9))
+    return np.concatenate(([low], stepped[(stepped > low) & (stepped <= high)]))
 
 
 def _best(found: tuple[Bill, ...]) -> Bill | None:
     return next((each for each in found if each.settled), None)
-
-
-def _answer(workload: Workload, catalogue: Catalogue) -> str | None:
-    best = _best(bills(workload, catalogue=catalogue))
-    return best.offer.id if best else None
 
 
 def _named(each: Bill) -> str:
@@ -92,8 +105,22 @@ def _named(each: Bill) -> str:
     return f"{each.offer.provider} {each.offer.plan} ({each.offer.id}){extra}"
 
 
-def _options(found: tuple[Bill, ...], best: Bill) -> Iterator[dict[str, Any]]:
-    """The cheapest settled offer of each kind, against the recommended one."""
+def _held(simulated: Ranges, best: Bill) -> Iterator[dict[str, Any]]:
+    """In how many of the simulated workloads the answer is the same, and what it is in the others."""
+    off = f"with usage off by up to {simulated.uncertainty * 100:g} %, each input on its own"
+    others = sorted((s, name) for name, s in simulated.shares.items() if name != best.offer.id)[::-1][:3]
+    rest = ", ".join(f"{name} in {share:.1%}" for share, name in others)
+    same = simulated.shares.get(best.offer.id, 0.0)
+    yield {
+        "what": f"the same answer in {same:.1%} of {simulated.samples:,} simulations",
+        "is": f"{off}; else {rest}" if rest else off,
+    }
+
+
+def _options(
+    found: tuple[Bill, ...], best: Bill, turns: tuple[dict[str, Any], ...], catalogue: Catalogue
+) -> Iterator[dict[str, Any]]:
+    """The cheapest settled offer of each kind, against the recommended one, and when that kind is the answer."""
     for letter, kind in OPTIONS:
         each = next((b for b in found if b.offer.kind == kind and b.settled), None)
         yield {
@@ -104,7 +131,14 @@ def _options(found: tuple[Bill, ...], best: Bill) -> Iterator[dict[str, Any]]:
             "more than the recommended": each.total - best.total if each else None,
             "as of": (each.offer.as_of or "undated") if each else None,
             "confidence": each.offer.confidence if each else None,
+            "the answer if": "as stated" if kind == best.offer.kind else _becomes(kind, turns, catalogue),
         }
+
+
+def _becomes(kind: str, turns: tuple[dict[str, Any], ...], catalogue: Catalogue) -> str:
+    """The conditions of the table of turning points under which an offer of this kind is the answer."""
+    found = [str(turn["if"]) for turn in turns if turn["offer"] and catalogue.offer(turn["offer"]).kind == kind]
+    return "; ".join(found) or "in none of the cases below"
 
 
 def _turns(workload: Workload, best: Bill, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
@@ -128,9 +162,10 @@ def _when(workload: Workload, at: Decimal) -> str:
 
 def _then(beyond: Bill | None, best: Bill) -> dict[str, Any]:
     if beyond is None:
-        return {"then": "no offer with confirmed prices", "USD a month": None}
+        return {"then": "no offer with confirmed prices", "USD a month": None, "offer": ""}
     same = beyond.offer.id == best.offer.id
-    return {"then": f"still {beyond.offer.id}" if same else _named(beyond), "USD a month": beyond.total}
+    then = f"still {beyond.offer.id}" if same else _named(beyond)
+    return {"then": then, "USD a month": beyond.total, "offer": "" if same else beyond.offer.id}
 
 
 def _self_hosting(found: tuple[Bill, ...], best: Bill, workload: Workload) -> Iterator[dict[str, Any]]:
@@ -140,7 +175,7 @@ def _self_hosting(found: tuple[Bill, ...], best: Bill, workload: Workload) -> It
         return
     spare = best.total - own.infrastructure
     if spare <= 0:
-        yield {"if": "an engineer's time costs nothing", "then": f"still {best.offer.id}", "USD a month": best.total}
+        yield {"if": "an engineer's time costs nothing", **_then(best, best)}
         return
     rate = workload.engineer_rate_usd
     hours = f", {spare / rate * 60:,.0f} minutes at ${rate:,f} an hour" if rate else ""

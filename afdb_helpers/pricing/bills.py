@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from afdb_helpers.pricing import quantities
-from afdb_helpers.pricing.charges import Charge, cents, charges
+from afdb_helpers.pricing.arithmetic import cents, total
+from afdb_helpers.pricing.charges import Charge, charges
 from afdb_helpers.pricing.fitness import check
 from afdb_helpers.pricing.offers import Catalogue, Offer
 from afdb_helpers.pricing.pricefile import load
@@ -15,7 +17,7 @@ from afdb_helpers.pricing.workload import Workload
 from afdb_helpers.report import Report
 
 _ZERO = Decimal("0.00")
-_TRUST = {"high": 0, "medium": 1, "low": 2}
+TRUST = {"high": 0, "medium": 1, "low": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class Bill:
 
     def rank(self) -> tuple[object, ...]:
         """Feasible first, then cheapest; between equals the settled one, the better source, the name."""
-        return (not self.feasible, self.total, not self.settled, _TRUST[self.offer.confidence], self.offer.id)
+        return (not self.feasible, self.total, not self.settled, TRUST[self.offer.confidence], self.offer.id)
 
     def report(self) -> Report:
         """The line items with quantity, unit price, source and date."""
@@ -92,7 +94,7 @@ def bill(offer: Offer | str, workload: Workload, *, catalogue: Catalogue | None 
     fit = check(found, workload)
     lines, reasons, add_ons = list(charges(found, workload, catalogue)), list(fit.reasons), []
     unconfirmed = list(fit.unconfirmed)
-    for service, needed in _missing(found, workload):
+    for service, needed in missing(found, workload):
         extra = cheapest(service, needed, found.provider, catalogue)
         if extra is None:
             reasons.append(f"{service}: not provided, and no add-on fits")
@@ -115,7 +117,12 @@ def bill(offer: Offer | str, workload: Workload, *, catalogue: Catalogue | None 
 
 def bills(workload: Workload, *, catalogue: Catalogue | None = None) -> tuple[Bill, ...]:
     """A bill from every offer that can hold the database, best first."""
-    catalogue = catalogue or load()
+    return _bills(workload, catalogue or load())
+
+
+@functools.lru_cache(maxsize=64)
+def _bills(workload: Workload, catalogue: Catalogue) -> tuple[Bill, ...]:
+    """Kept for a while: a runbook asks for the same workload's bills in every cell."""
     found = (bill(offer, workload, catalogue=catalogue) for offer in catalogue.offers if offer.kind != "addon")
     return tuple(sorted(found, key=Bill.rank))
 
@@ -134,18 +141,21 @@ def cheapest(service: str, workload: Workload, provider: str, catalogue: Catalog
     return min(fitting, key=lambda each: (not each.settled, *each.rank()), default=None)
 
 
-def _missing(offer: Offer, workload: Workload) -> list[tuple[str, Workload]]:
+def missing(offer: Offer, workload: Any) -> list[tuple[str, Any]]:
     """The services to add, each with the workload it is billed for. Own WAL archives need an object storage too."""
     if offer.kind == "addon":
         return []
-    missing = sorted(workload.services - set(offer.provides))
-    found = dict.fromkeys((*missing, *offer.requires), workload)
+    lacking = sorted(workload.services - set(offer.provides))
+    found = dict.fromkeys((*lacking, *offer.requires), workload)
     recovery = offer.recovery
     if recovery and recovery.own and any(project.pitr_days for project in workload.projects):
-        kept = (quantities.of_project(offer, workload, project)["archive_gb"] for project in workload.projects)
-        archive = sum(kept, _ZERO)
-        files = workload.file_gb if "storage" in missing else _ZERO
-        found["storage"] = workload.model_copy(update={"file_gb": files + archive, "storage": True})
+        archive = total(quantities.of_project(offer, workload, each)["archive_gb"] for each in workload.projects)
+        files = {"file_gb": archive, "storage": True}
+        if "storage" in lacking:
+            files["file_gb"] = workload.file_gb + archive
+        else:
+            files |= dict.fromkeys(("file_writes", "file_reads", "file_egress_gb"), _ZERO)
+        found["storage"] = workload.model_copy(update=files)
     return list(found.items())
 
 

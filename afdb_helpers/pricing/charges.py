@@ -8,13 +8,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from typing import Any
 
 from afdb_helpers.pricing import quantities
+from afdb_helpers.pricing.arithmetic import ceil, cents, doubled, least, most, total, where
 from afdb_helpers.pricing.offers import Catalogue, HighAvailability, Meter, Offer, Size
 from afdb_helpers.pricing.workload import Project, Workload
 
-_ZERO, _ONE, _CENT = Decimal(0), Decimal(1), Decimal("0.01")
+_ZERO, _ONE = Decimal(0), Decimal(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,10 @@ class Charge:
         return "" if self.unit_price is None else f"{self.unit_price:,.8f}".rstrip("0").rstrip(".")
 
 
-def cents(amount: Decimal) -> Decimal:
-    return amount.quantize(_CENT, ROUND_HALF_UP)
-
-
 def charges(offer: Offer, workload: Workload, catalogue: Catalogue) -> tuple[Charge, ...]:
     """Every charge of the offer itself: its meters, what depends on them, the credit and the commitment."""
     found = list(_metered(offer, workload, catalogue))
-    found += _unpriced(offer, workload)
+    found += unpriced(offer, workload)
     if offer.credit:
         compute = sum((c.amount or _ZERO for c in found if c.meter == "compute" and not c.replica), _ZERO)
         found.append(_line(offer, None, "credit", _ONE, -min(offer.credit, compute)))
@@ -65,56 +63,46 @@ def charges(offer: Offer, workload: Workload, catalogue: Catalogue) -> tuple[Cha
     return tuple(sorted(shown, key=lambda charge: quantities.order(charge.group)))
 
 
-def billed(meter: Meter, usage: Decimal, given: Mapping[str, Decimal]) -> Decimal:
-    """The part of a usage that is charged for: above the allowance, in whole steps. Never falls when usage grows."""
-    if usage <= 0:
-        return _ZERO
-    provisioned = max(usage, meter.minimum)
+def billed(meter: Meter, usage: Any, given: Mapping[str, Any]) -> Any:
+    """The part of a usage that is charged for: above the allowance, in whole steps. Never falls when usage grows.
+
+    Decimals, or arrays with a value a workload; so are the two functions below.
+    """
+    provisioned = most(usage, meter.minimum)
     if meter.doubles:
-        provisioned = meter.minimum * 2 ** _doublings(provisioned / meter.minimum)
-    allowance = (meter.included or _ZERO) + sum(
-        (given.get(name, _ZERO) * times for name, times in meter.included_times.items()), _ZERO
-    )
-    above = max(_ZERO, provisioned - allowance)
-    if meter.step and provisioned > meter.minimum:
-        above = (above / meter.step).to_integral_value(ROUND_CEILING) * meter.step
-    return above
+        provisioned = meter.minimum * doubled(provisioned / meter.minimum)
+    free = total(given.get(name, 0) * times for name, times in meter.included_times.items())
+    above = most(0, provisioned - (meter.included or 0) - free)
+    if meter.step:
+        above = where(provisioned > meter.minimum, ceil(above / meter.step) * meter.step, above)
+    return where(usage > 0, above, 0)
 
 
-def cost(meter: Meter, above: Decimal, catalogue: Catalogue) -> Decimal | None:
-    """What the charged part costs in USD; None where the price was not confirmed. Nothing charged costs nothing."""
-    if above == 0:
-        return _ZERO
+def cost(meter: Meter, above: Any, catalogue: Catalogue) -> Any:
+    """What the charged part costs in USD, where the price is known; None where it was not confirmed."""
     rate = catalogue.rate(meter.currency)
-    to_usd = rate.usd if rate else _ONE
+    to_usd = rate.usd if rate else 1
     if meter.tiers:
         return _graduated(meter, above) * to_usd
     return None if meter.price is None else above / meter.each * meter.price * to_usd
 
 
-def compute_cost(size: Size, hours: Decimal | None, month: Decimal) -> Decimal:
+def compute_cost(size: Size, hours: Any, month: Any) -> Any:
     """A size's monthly price, or its started hours at the hourly price where it ran for part of the month."""
     if hours is None or hours >= month or size.hourly is None:
         return size.price
-    return min(size.price, hours.to_integral_value(ROUND_CEILING) * size.hourly)
+    return min(size.price, ceil(hours) * size.hourly)
 
 
-def _doublings(ratio: Decimal) -> int:
-    count = 0
-    while 2**count < ratio:
-        count += 1
-    return count
-
-
-def _graduated(meter: Meter, above: Decimal) -> Decimal:
+def _graduated(meter: Meter, above: Any) -> Any:
     """Each part at the price of its tier; tiers are counted from the first unit, the allowance included."""
-    low, total = meter.included or _ZERO, _ZERO
-    high = low + above
+    low = meter.included or 0
+    high, found = low + above, above * 0
     for tier in meter.tiers:
-        top = high if tier.up_to is None else min(high, tier.up_to)
-        total += max(_ZERO, top - low) / meter.each * tier.price
-        low = max(low, top)
-    return total
+        top = high if tier.up_to is None else least(high, tier.up_to)
+        found = found + most(0, top - low) / meter.each * tier.price
+        low = most(low, top)
+    return found
 
 
 def _metered(offer: Offer, workload: Workload, catalogue: Catalogue) -> Iterator[Charge]:
@@ -126,7 +114,7 @@ def _metered(offer: Offer, workload: Workload, catalogue: Catalogue) -> Iterator
             yield _charge(offer, meter, above, catalogue, standby=standby)
     for number, project in enumerate(workload.projects, start=1):
         tag = f" {number}" if len(workload.projects) > 1 else ""
-        given = _provisioned(offer, project, quantities.of_project(offer, workload, project))
+        given = provisioned(offer, project, quantities.of_project(offer, workload, project))
         lines: list[Charge] = []
         for meter in offer.meters:
             if meter.per != "project" or meter.disk_type not in (None, project.disk_type):
@@ -140,10 +128,11 @@ def _metered(offer: Offer, workload: Workload, catalogue: Catalogue) -> Iterator
         yield from lines
 
 
-def _provisioned(offer: Offer, project: Project, given: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def provisioned(offer: Offer, project: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Usage raised to the least that is sold, which is what an allowance in terms of another meter refers to."""
-    least = {m.of: m.minimum for m in offer.meters if m.minimum and m.disk_type in (None, project.disk_type)}
-    return {name: max(usage, least.get(name, _ZERO)) if usage else usage for name, usage in given.items()}
+    minimum = {m.of: m.minimum for m in offer.meters if m.minimum and m.disk_type in (None, project.disk_type)}
+    raised = {name: most(given[name], m) for name, m in minimum.items() if name in given}
+    return {**given, **{name: where(given[name] > 0, larger, given[name]) for name, larger in raised.items()}}
 
 
 def _primary_and_replicas(
@@ -158,9 +147,14 @@ def _primary_and_replicas(
     usage = quantities.used(meter, given)
     yield _charge(offer, meter, billed(meter, usage, given), catalogue, tag, standby=standby)
     if project.read_replicas and meter.replica and usage:
-        own = meter if meter.replica_included else meter.model_copy(update={"included": _ZERO, "included_times": {}})
+        own = replicated(meter)
         each = billed(own, usage * meter.replica, given)
         yield _charge(offer, own, each * project.read_replicas, catalogue, f"{tag} replica")
+
+
+def replicated(meter: Meter) -> Meter:
+    """What bills a read replica: the same, without the allowance unless each replica has one of its own."""
+    return meter if meter.replica_included else meter.model_copy(update={"included": _ZERO, "included_times": {}})
 
 
 def _percentage(offer: Offer, meter: Meter, wanted: Decimal, before: list[Charge], tag: str) -> Charge:
@@ -175,7 +169,7 @@ def _compute(offer: Offer, meter: Meter, project: Project, catalogue: Catalogue,
     for name, hours in project.hours:
         part = offer.size(name)
         yield _line(
-            offer, meter, "compute", hours.to_integral_value(ROUND_CEILING), compute_cost(part, hours, month),
+            offer, meter, "compute", ceil(hours), compute_cost(part, hours, month),
             f" {name}{tag}", unit="hours",
         )  # fmt: skip
     if size and not project.hours:
@@ -185,7 +179,7 @@ def _compute(offer: Offer, meter: Meter, project: Project, catalogue: Catalogue,
         yield _line(offer, meter, "compute", count, size.price * count, f" {size.name}{tag} replica")
 
 
-def _unpriced(offer: Offer, workload: Workload) -> Iterator[Charge]:
+def unpriced(offer: Offer, workload: Workload) -> Iterator[Charge]:
     """What the workload asks for and the provider charges for, without a confirmed price."""
     if offer.kind == "addon":
         return
@@ -211,7 +205,7 @@ def _charge(
     standby: HighAvailability | None = None,
 ) -> Charge:
     """A meter's charge, with the standby's share where the offer multiplies this meter or has a price for the pair."""
-    price, rate = cost(meter, above, catalogue), catalogue.rate(meter.currency)
+    price, rate = cost(meter, above, catalogue) if above else _ZERO, catalogue.rate(meter.currency)
     notes = [meter.note]
     if standby and standby.kind == "multiplied" and meter.of in standby.of:
         above, price = above * standby.times, None if price is None else price * standby.times
@@ -245,7 +239,7 @@ def _line(
         offer=offer.id,
         meter=name,
         label=((meter.label if meter else "") or shown.label) + tag,
-        quantity=quantity,
+        quantity=Decimal(quantity),
         unit=unit or shown.unit,
         unit_price=unit_price,
         amount=None if amount is None else cents(amount),

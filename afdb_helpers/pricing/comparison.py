@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from afdb_helpers.errors import ConfigError
+from afdb_helpers.pricing import pictures
+from afdb_helpers.pricing.arithmetic import cents
 from afdb_helpers.pricing.bills import Bill, bill, bills
-from afdb_helpers.pricing.charges import cents
 from afdb_helpers.pricing.offers import Catalogue, Rate
 from afdb_helpers.pricing.pricefile import load
 from afdb_helpers.pricing.quantities import GROUPS
 from afdb_helpers.pricing.workload import Workload
-from afdb_helpers.report import Picture, Report
+from afdb_helpers.report import Picture, Report, Row, count
 
 _YEAR = dt.timedelta(days=365)
-# Okabe and Ito's palette: told apart with every kind of colour vision. The last group, labour, is grey.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#999999")
 
 
 def compare(
-    workload: Workload, *, catalogue: Catalogue | None = None, on: dt.date | None = None, currency: str = "USD"
-) -> Report:
-    """A row for each feasible offer, cheapest first, then those that are not feasible, and why.
+    workload: Workload, *, top: int | None = None, catalogue: Catalogue | None = None, on: dt.date | None = None,
+    currency: str = "USD",
+) -> Report:  # fmt: skip
+    """A row for each feasible offer, cheapest first, then those that are not feasible, and why; none is left out.
+
+    `top`: as many rows before the dearer ones are told in short.
 
     Not ok when no offer meets every need. `on` is the day against which a figure's age is judged, today by default.
     In another `currency` than USD the totals are shown in it too, at its rate in the price file.
@@ -42,13 +44,22 @@ def compare(
             remedy="drop or lower the need that most of the offers below fail, then run again",
         )
     best = next((each for each in feasible if each.settled), feasible[0])
+    rows = tuple(_row(each, on or dt.date.today(), rate) for each in feasible)
     known = "with every figure confirmed " if best.settled else ""
     return Report(
         headline=f"{len(feasible)} of {len(found)} offers meet every need as far as is known; the least bill {known}"
         f"is {best.offer.id}: {best} a month{said(rate)}",
-        rows=tuple(_row(each, on or dt.date.today(), rate) for each in feasible),
-        parts=(part,) if others else (),
+        rows=rows[:top],
+        parts=(*_dearer(rows[top:] if top else ()), *([part] if others else [])),
     )
+
+
+def _dearer(rows: Sequence[Row]) -> Iterator[Report]:
+    """The rest of the feasible offers with what one has to know of their figures."""
+    if rows:
+        names = ("offer", "bill", "not confirmed", "as of", "marks")
+        short = tuple({name: row[name] for name in names} for row in rows)
+        yield Report(headline=f"{count(len(rows), 'dearer offer')}", rows=short)
 
 
 def itemised(workload: Workload, offers: Sequence[str] | None = None, *, catalogue: Catalogue | None = None) -> Report:
@@ -84,7 +95,10 @@ def picture(workload: Workload, *, top: int = 10, catalogue: Catalogue | None = 
     groups = [g for g in (*GROUPS, "other") if any(_sum(each, g) for each in found)]
     rows = tuple({"offer": b.offer.id, **{g: _sum(b, g) for g in groups}, "total": b.total} for b in found)
     title = f"What the {len(found)} cheapest feasible offers cost, by what is paid for"
-    return Picture(headline=title, rows=rows, png=_draw(found, groups, title))
+    order = [*GROUPS, "other"]
+    parts = {group: (order.index(group), [float(_sum(each, group)) for each in found]) for group in groups}
+    png = pictures.stacked([each.offer.id for each in found], parts, [str(each) for each in found], title)
+    return Picture(headline=title, rows=rows, png=png)
 
 
 def _rate(currency: str, catalogue: Catalogue) -> Rate | None:
@@ -129,35 +143,3 @@ def _range(each: Bill) -> str:
 
 def _sum(each: Bill, group: str) -> Decimal:
     return sum((charge.amount or Decimal(0) for charge in each.charges if charge.group == group), Decimal("0.00"))
-
-
-def _draw(found: Sequence[Bill], groups: Sequence[str], title: str) -> bytes:
-    """A PNG without any window system: a Figure of its own, so nothing global is touched."""
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 1.6 + 0.42 * len(found)), layout="constrained", dpi=110)
-    axes = figure.add_subplot()
-    order = [*GROUPS, "other"]
-    starts = [0.0] * len(found)
-    for group in groups:
-        widths = [float(_sum(each, group)) for each in found]
-        colour = _COLOURS[order.index(group) % len(_COLOURS)]
-        axes.barh(range(len(found)), widths, left=starts, color=colour, edgecolor="white", linewidth=0.8, label=group)
-        starts = [start + width for start, width in zip(starts, widths, strict=True)]
-    for place, each in enumerate(found):
-        axes.annotate(f" {each}", (starts[place], place), va="center", fontsize=9)
-    axes.set_yticks(range(len(found)), [each.offer.id for each in found])
-    axes.invert_yaxis()
-    axes.set_xlim(0, max([*starts, 1.0]) * 1.28)
-    axes.set_xlabel("USD per month")
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
-    if groups:
-        axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="paid for")
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -98,8 +98,8 @@ def _limits(offer: Offer, workload: Workload) -> Iterator[str]:
 
 def _limit(meter: Meter, used: Decimal, limit: Decimal) -> Iterator[str]:
     if used > limit:
-        shown = quantities.kind(meter.of)
-        yield f"{shown.label.lower()}: {used:,.10g} {shown.unit} needed, the plan ends at {limit:,f}; {meter.beyond}"
+        shown, needed = quantities.kind(meter.of), f"{round(used, 6).normalize():,f}"
+        yield f"{shown.label.lower()}: {needed} {shown.unit} needed, the plan ends at {limit:,f}; {meter.beyond}"
 
 
 def _size(offer: Offer, project: Project) -> Iterator[str]:

@@ -6,15 +6,16 @@ A name that is not in the list below is taken from the workload's `usage`, so a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
+from afdb_helpers.pricing.arithmetic import ceil, most, total
 from afdb_helpers.pricing.offers import Meter, Offer, Size
 from afdb_helpers.pricing.workload import Project, Workload
 
 _ZERO = Decimal(0)
-_MONTH = Decimal(730)
-_SMALL_FUNCTION_GB = Decimal("0.125")
+_MONTH = 730
+_SMALL_FUNCTIONS = 8  # of the usual 128 MB that make a GB
 
 
 class Kind(NamedTuple):
@@ -115,24 +116,24 @@ def of_organisation(offer: Offer, workload: Workload) -> dict[str, Decimal]:
     if "storage" in needs:
         used |= {name: getattr(workload, name) for name in ("file_gb", "file_writes", "file_reads", "file_egress_gb")}
         if "storage" in offer.provides and not any(meter.of == "file_egress_gb" for meter in offer.meters):
-            used["egress_gb"] += workload.file_egress_gb
+            used["egress_gb"] = workload.egress_gb + workload.file_egress_gb
     if "realtime" in needs:
         used |= {name: getattr(workload, name) for name in ("realtime_connections", "realtime_messages")}
         used.setdefault("connection_minutes", workload.realtime_connections * _MONTH * 60)
     if "edge_functions" in needs:
         calls, milliseconds = workload.function_calls, workload.function_calls * workload.function_ms_each
         used |= {"function_calls": calls, "function_ms": milliseconds, "function_ms_each": workload.function_ms_each}
-        used.setdefault("function_gb_seconds", milliseconds / 1000 * _SMALL_FUNCTION_GB)
+        used.setdefault("function_gb_seconds", milliseconds / 1000 / _SMALL_FUNCTIONS)
     if summed := {m.of for m in offer.meters if m.per == "organisation"} & {"database_gb", "disk_gb", "history_gb"}:
         each = [of_project(offer, workload, project) for project in workload.projects]
-        used |= {name: sum((one[name] for one in each), _ZERO) for name in summed}
+        used |= {name: total(one[name] for one in each) for name in summed}
     return used
 
 
 def used(meter: Meter, quantities: Mapping[str, Decimal]) -> Decimal:
     """The quantity a meter counts; `x_per_day` is a month's `x` spread over its days."""
     if meter.of not in quantities and meter.of.endswith("_per_day"):
-        return quantities.get(meter.of.removesuffix("_per_day"), _ZERO) / (_MONTH / 24)
+        return quantities.get(meter.of.removesuffix("_per_day"), _ZERO) * 24 / _MONTH
     return quantities.get(meter.of, _ZERO)
 
 
@@ -141,8 +142,9 @@ def capacity_hours(offer: Offer, workload: Workload, project: Project) -> Decima
     if project.capacity_hours is not None or offer.capacity is None:
         return project.capacity_hours or _ZERO
     capacity = offer.capacity
-    steps = (project.ram_gb / capacity.ram_gb / capacity.step).to_integral_value(ROUND_CEILING)
-    return max(capacity.least, steps * capacity.step) * workload.active_hours
+    steps = ceil(project.ram_gb / capacity.ram_gb / capacity.step)
+    units: Decimal = most(capacity.least, steps * capacity.step)
+    return units * workload.active_hours
 
 
 def choose_size(offer: Offer, project: Project) -> Size | None:

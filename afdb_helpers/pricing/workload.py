@@ -183,6 +183,15 @@ def spread(projects: Any, shared: Mapping[str, Any]) -> list[Any]:
     ]
 
 
+def limits(name: str) -> tuple[float, float]:
+    """The least and the largest value of a numeric input."""
+    form = _schemas()[name]
+    low, high = (
+        form[ours] if ours in form else form[theirs] for ours, theirs in (("ge", "minimum"), ("le", "maximum"))
+    )
+    return float(low), float(high)
+
+
 def bounds(name: str) -> str:
     """What an input may be, in words: `a number from 0 to 1,000,000`."""
     forms = [_schemas()[name]]
