@@ -14,6 +14,7 @@ from afdb_helpers import pricing
 from afdb_helpers.pricing.advice import GROWS, SWITCHES
 from afdb_helpers.pricing.bills import Bill
 from afdb_helpers.pricing.comparison import age
+from afdb_helpers.pricing.offers import Earlier
 from afdb_helpers.report import Report, show
 from afdb_helpers.runbook.catalogue import catalogue
 
@@ -96,6 +97,27 @@ def comparison(top: int = 20) -> str:
     ]
     said = f"\n{len(found)} of {len(pricing.bills(seed()))} offers are feasible; the cheapest {len(rows)} are shown.\n"
     return table(("Offer", "Kind", "A month", "Add-ons", "Not confirmed", "Source"), rows) + said
+
+
+def earlier() -> str:
+    """The figures of the first comparison beside today's for the same workload, and with recovery over 7 days."""
+    rows = []
+    for then in PRICES.earlier:
+        now = [_today(then, used) for used in (seed(), but({"pitr_days": 7}))]
+        figure = f"{then.low:,.2f}" if then.low == then.high else f"{then.low:,.2f} to {then.high:,.2f}"
+        rows.append((then.what, figure, *now, f"{then.source}, {then.as_of}"))
+    day = PRICES.earlier[0].as_of
+    return table(
+        ("What", f"USD on {day}", "Today, the seed's workload", "Today, with recovery over 7 days", "Then by"), rows
+    )
+
+
+def _today(then: Earlier, used: pricing.Workload) -> str:
+    if then.offer:
+        bill = pricing.bill(then.offer, used)
+    else:
+        bill = next(bill for bill in pricing.bills(used) if bill.settled and bill.offer.kind == then.kind)
+    return f"{bill} (`{bill.offer.id}`)"
 
 
 def option(kind: str, name: str = "") -> str:

@@ -76,6 +76,23 @@ def check(file: str, prices: str | None, form: str) -> None:
     found.raise_unless_ok()
 
 
+@costs.command()
+@click.argument("source", metavar="FILE_OR_URL")
+@click.option("--write", is_flag=True, help="Change the price file; without it the difference is only shown.")
+@_PRICES
+@_FORMAT
+def refresh(source: str, write: bool, prices: str | None, form: str) -> None:
+    """Compare our prices with a provider's machine-readable price file, or with a newer file of our own form.
+
+    Known are the answers of Hetzner's and DigitalOcean's APIs and the AWS price list of RDS; a further one is an
+    entry in feeds.yaml. Only a meter's price, date and source change.
+    """
+    from afdb_helpers.pricing import pricefile, refreshing
+
+    path = Path(prices).resolve() if prices else pricefile.DATA
+    _print(refreshing.refresh(source, prices=path, write=write), form)
+
+
 def _catalogue(path: str | None, rates: Any) -> Catalogue:
     from afdb_helpers import pricing
 

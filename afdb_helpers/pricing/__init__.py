@@ -18,6 +18,8 @@ simulation        ranges over uncertain inputs, and what moves a bill
 pictures          how all of them are drawn
 advice            a recommendation with the conditions that would change it
 measured          what a discovery measured, as inputs of a workload
+feeds             prices out of a provider's own file; feeds.yaml says where they stand in it
+refreshing        the price file brought up to date from it
 worked            bills worked out by the providers, computed anew and compared
 """
 

@@ -52,6 +52,18 @@ class Rate(Strict):
     source: str
 
 
+class Earlier(Strict):
+    """A figure of an earlier comparison, and what it is held against today: a plan, or the cheapest of a kind."""
+
+    what: str
+    as_of: dt.date
+    low: Number
+    high: Number
+    offer: Name | None = None
+    kind: Literal["managed", "self-hosted"] | None = None
+    source: str
+
+
 class Tier(Strict):
     """The price of what lies below `up_to` and above the tier before; null is without end."""
 
@@ -196,6 +208,7 @@ class Catalogue(Strict):
     hours_per_month: Number
     rates: tuple[Rate, ...]
     offers: tuple[Offer, ...]
+    earlier: tuple[Earlier, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -18,12 +18,16 @@ SCHEMA = Path(__file__).with_name("offers.schema.json")
 @functools.cache
 def load(path: Path = DATA) -> Catalogue:
     """The price file as a Catalogue; raises ConfigError naming the offer, the field and what it must be."""
-    data = read_yaml(path)
+    return checked(read_yaml(path), path.name)
+
+
+def checked(data: Any, name: str) -> Catalogue:
+    """Plain data as a Catalogue, or ConfigError; `name` is how the message calls it."""
     try:
         return Catalogue.model_validate(data)
     except ValidationError as error:
         raise ConfigError(
-            f"{path.name} is no valid price file: {_first(error, data)}",
+            f"{name} is no valid price file: {_first(error, data)}",
             why="a bill computed from a wrong price looks like one computed from a right price",
             do="correct the field named above; offers.schema.json beside the file describes every field",
         ) from None
