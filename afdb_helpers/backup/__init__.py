@@ -6,8 +6,8 @@ open_copy    a backup restored where nobody else is                            r
 restore      a proven backup into an empty target                              recovery.py
 find, listing, fetch, upload    what stands in the store, a folder or a URL    store.py
 prune        what need not be kept any longer                                  retention.py
-(its parts: client.py, manifest.py, meter.py, picture.py, remote.py, reserved.py, room.py, sealed.py, states.py,
-transfer.py)
+(its parts: beside.py, client.py, manifest.py, meter.py, picture.py, remote.py, reserved.py, room.py, sealed.py,
+states.py, transfer.py)
 """
 
 from afdb_helpers.backup.dumping import dump

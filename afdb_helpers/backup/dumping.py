@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, hazards, targets
-from afdb_helpers.backup import client, meter, reserved, room, sealed
+from afdb_helpers.backup import beside, client, meter, reserved, room, sealed
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.reserved import Rows
 from afdb_helpers.backup.states import Backup
@@ -100,6 +100,7 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
     packed = client.compression(tools)
     with target.connect(snapshot=True, application_name="afdb backup") as connection, _looking(target):
         moment = _moment(connection, tables, lock_timeout)
+        numbers = beside.sequences(connection, reserved.schemas(excluded))
         arguments = ["--format=directory", f"--file={folder / DUMP}", f"--jobs={jobs}",
                      f"--snapshot={moment['snapshot']}", f"--lock-wait-timeout={lock_timeout}",
                      *(["--compress=zstd"] if packed == "zstd" else []),
@@ -110,6 +111,8 @@ def _postgresql(target: Target, folder: Path, jobs: int, lock_timeout: int) -> F
             lacking += reserved.dump_stand_ins(target, folder, tools, excluded, moment["snapshot"])
             content = _content(connection, folder, jobs, excluded)
             said = run.finish()
+        after = beside.sequences(connection, reserved.schemas(excluded))
+        beside.keep(folder, numbers, after, beside.objects(connection))
     used = {"program": "pg_dump", "version": tools.version, "major": tools.major, "said": said, "compression": packed}
     left_out = {"excluded": excluded, "not_covered": NOT_COVERED["postgresql"] + lacking}
     return about | {"snapshot": moment, "client": used} | left_out | content

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from afdb_helpers import catalog, drift, fingerprint
-from afdb_helpers.backup import reserved, restoring
+from afdb_helpers.backup import beside, reserved, restoring
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import CATALOGUE, DATABASE, Note
 from afdb_helpers.backup.restoring import Copy, NotRestorable
@@ -76,6 +76,9 @@ def compare(backup: Backup, copy: Copy | Target, *, jobs: int = 1) -> Iterator[d
         if facts["dialect"] == "sqlite":
             said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().first()
             yield from [_row(DATABASE, said)] if said != "ok" else []
+        else:
+            left_out = reserved.schemas(facts["excluded"])
+            yield from (_row(*one) for one in beside.compare(backup.path, connection, left_out))
         if fingerprint.take(connection, tables=tables, jobs=jobs) != before:
             yield _row("data", "not as it was")
             found = fingerprint.compare(before, connection, jobs=jobs).rows
