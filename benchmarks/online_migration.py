@@ -71,7 +71,7 @@ def ours(url: str) -> None:
 
 def _upgrade(url: str, *options: str) -> None:
     command = [str(Path(sys.executable).with_name("alembic")), *options, "upgrade", "head"]
-    settings = {**os.environ, "DATABASE_URL": url}
+    settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"DATABASE_URL": url}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)

@@ -6,7 +6,8 @@ COMMIT was sent (cut), which the process then believes to have failed.
 
 Reads one JSON line for each: url, command, revision, at (0: does not die), when (before, during, after). Writes how
 many statements were begun, and whether the process was killed. Every statement counts, those that only look and each
-COMMIT too. `delay`: seconds from the beginning of the statement to a death during it.
+COMMIT too. `delay`: seconds from the beginning of the statement to a death during it. `words`: only statements that
+begin so are counted by `at`.
 """
 
 from __future__ import annotations
@@ -48,12 +49,14 @@ def fault(order: dict[str, Any], session: Any) -> None:
 
 def migrate(order: dict[str, Any], told: int) -> None:
     """The command, dying where it was told to; each statement begun is a byte in the pipe."""
-    seen = 0
+    seen, words = 0, order.get("words", "")
 
-    def before(session: Any) -> None:
+    def before(session: Any, sql: str = "") -> None:
         nonlocal seen
-        seen += 1
         os.write(told, b".")
+        if not sql.startswith(words):
+            return
+        seen += 1
         if seen != order["at"] or order.get("how") == "cut":
             return
         if order["when"] == "before":
@@ -61,9 +64,9 @@ def migrate(order: dict[str, Any], told: int) -> None:
         if order["when"] == "during":
             threading.Timer(order.get("delay", 0.002), fault, (order, session)).start()
 
-    def after(session: Any) -> None:
+    def after(session: Any, sql: str = "") -> None:
         how = order.get("how", "kill")
-        if seen == order["at"] and (how == "kill" or (how != "cut" and order["when"] == "after")):
+        if sql.startswith(words) and seen == order["at"] and (how == "kill" or (how != "cut" and order["when"] == "after")):
             fault(order, session)
 
     commit: Any = DefaultDialect.do_commit
@@ -77,11 +80,11 @@ def migrate(order: dict[str, Any], told: int) -> None:
             fault(order, session)
             session.cursor().execute("SELECT 1")
 
-    def executing(connection: Any, *_: Any) -> None:
-        before(connection.connection.dbapi_connection)
+    def executing(connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        before(connection.connection.dbapi_connection, sql)
 
-    def executed(connection: Any, *_: Any) -> None:
-        after(connection.connection.dbapi_connection)
+    def executed(connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+        after(connection.connection.dbapi_connection, sql)
 
     DefaultDialect.do_commit = committing  # type: ignore[method-assign]
     sa.event.listen(sa.Engine, "before_cursor_execute", executing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import chain
 import crashes
@@ -11,6 +12,7 @@ from chain import Maker
 
 from afdb_helpers import demo, embedded_postgres
 from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.online import numbering
 
 pytestmark = pytest.mark.xdist_group("kills")
 SAMPLES = 8
@@ -63,6 +65,27 @@ def test_a5_a_session_or_a_server_that_is_lost_is_gone_on_with(
     assert one.killed
     assert (one.lost, one.wrong) == (0, []), one
     assert one.written
+    mortal.drop_database(template)
+
+
+def test_a5_a_server_that_crashes_while_rows_are_numbered_numbers_them_anew(
+    mortal: Server, make: Maker, killer: crashes.Killer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of numbers is not logged: a crash empties it, and half of the rows may keep theirs."""
+    url, wanted = mortal.create_database("crashed", template=demo_at(mortal, "001")), make.fresh("postgresql 18")
+    postmaster = int((mortal.data / "postmaster.pid").read_text().split()[0])
+    how: dict[str, Any] = {"how": "stop", "postmaster": postmaster, "words": "UPDATE audit_logs AS a"}
+    assert killer.run(url, "upgrade", "002", 6, "after", **how)["status"]
+    crashes.up_again(mortal, url)
+    chain.execute(url, "INSERT INTO audit_logs (id, event_type) VALUES ('meanwhile', 'load')")
+    again = mortal.create_database("crashed_again", template="crashed")
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", wanted) == []
+    monkeypatch.setattr(numbering, "_filled", lambda *_: True)  # the control: believed, the empty list numbers nothing
+    chain.upgrade(again)
+    assert "numbers are not in order" in crashes.amiss(again, "002", wanted)
+    for name in ("crashed", "crashed_again", demo.DATABASE):
+        mortal.drop_database(name)
 
 
 def demo_at(server: Server, revision: str) -> str:

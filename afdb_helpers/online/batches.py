@@ -27,7 +27,7 @@ from afdb_helpers.online.triggers import silenced
 AIM = 0.05  # seconds a batch is to take
 ROW_LOCK = 100  # ms
 LAG = 10.0  # seconds that a standby may be behind
-PASSES = 6
+PASSES = 4
 _SMALLEST, _LARGEST = 1, 2_000
 _SESSION: dict[str, str | int] = {"synchronous_commit": "off", "lock_timeout": ROW_LOCK}
 # What is left is two TID range scans and a hash join, whose time depends on the pages only, not on statistics.

@@ -40,7 +40,8 @@ _SPAN = (
 _BATCH = (
     "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE m.ctid >= CAST(:low AS tid) AND m.ctid < CAST(:high AS tid)"
     " AND a.ctid >= CAST(:first AS tid) AND a.ctid <= CAST(:last AS tid) AND a.ctid = m.place"
-    " AND abs(hashint4(m.number) % :parts) = :part AND a.{} = m.old AND a.{} IS NULL"
+    " AND abs(hashtid(m.place) % :parts) = :part AND abs(hashtid(a.ctid) % :parts) = :part"
+    " AND a.{} = m.old AND a.{} IS NULL"
 )
 _SWEEP = "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE a.{} = m.old AND a.{} IS NULL"
 _REST = "UPDATE {} SET {} = nextval(CAST(:sequence AS regclass)) WHERE {} IS NULL"
@@ -121,19 +122,24 @@ def _map(here: Here, table: str, names: rekey.Names, key: Mapping[str, str], old
     assert connection is not None
     own = sa.table(table, rekey.place("postgresql"), *map(sa.column, (old, names.column, key["order_by"])))
     free = own.c[names.column].is_(None)
+    lost = _there(connection, names.map) and not _filled(connection, names.map)
+    if lost:
+        log.warning("%s: a crash of the server emptied the list of numbers; numbering starts over", table)
+        here.op.execute(Statement("DROP TABLE {}", names.map))
     while not _there(connection, names.map):
         taken = connection.execute(sa.select(sa.func.min(own.c[names.column]))).scalar()
         _, held = connection.execute(_largest(table, old)).one()
         rows = sa.select(sa.func.count()).select_from(own).where(free)
         most = max(connection.execute(rows).scalar_one(), held or 0)
-        if taken is not None and taken <= most:
-            log.info("%s: more rows came than the margin held; numbering starts over", table)
+        if taken is not None and (lost or taken <= most):
+            log.info("%s: numbering starts over", table)
+            lost, most = False, max(most, _rows(connection, table))
             here.op.execute(sa.select(sa.func.setval(sequence, most + 10 * MARGIN)))
             with in_batches(here, table) as run:
                 run(lambda c: c.execute(sa.update(own).values({names.column: None}).where(~free)).rowcount)
             continue
         here.op.execute(
-            Statement("CREATE TABLE {} AS {}", names.map, rekey.mapped(own, key, old, free, stamped=held is not None))
+            Statement("CREATE UNLOGGED TABLE {} AS {}", names.map, rekey.mapped(own, key, old, free, stamped=held is not None))
         )
 
 
@@ -157,6 +163,14 @@ def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -
             why="something else writes to the column that this revision numbers them in",
             do="find out what does, then run the same command again",
         )
+
+
+def _filled(connection: sa.Connection, table: str) -> bool:
+    return bool(connection.execute(sa.select(sa.exists(sa.text("1")).select_from(sa.table(table)))).scalar_one())
+
+
+def _rows(connection: sa.Connection, table: str) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(sa.table(table))).scalar_one())
 
 
 def _there(connection: sa.Connection, table: str) -> bool:
