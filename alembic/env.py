@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any
 
@@ -94,11 +94,30 @@ def cut_off(error: BaseException) -> Incomplete:
     )
 
 
-def alone(where: targets.Target, writes: bool) -> AbstractContextManager[Any]:
+def failed(error: sa.exc.DBAPIError) -> Incomplete:
+    """A statement of a revision failed. The server's first line says why; its details may hold values."""
+    code = getattr(error.orig, "pgcode", None)
+    return Incomplete(
+        "a statement failed; what was committed stands, the rest is rolled back",
+        why=str(error.orig).strip().split("\n")[0] + (f" (SQLSTATE {code})" if code else ""),
+        do="mend what is named, then run the same command again: it looks at what stands and does what is left",
+    )
+
+
+@contextmanager
+def alone(where: targets.Target, writes: bool) -> Iterator[None]:
     """The migration lock, on a connection of its own; not where `afdb` holds it for us, or nothing is changed."""
     if not writes or where.dialect == "sqlite" or config.attributes.get(lock.HELD):
-        return nullcontext()
-    return lock.held(where, run_id="alembic")
+        yield
+        return
+    wrong = None
+    with lock.held(where, run_id="alembic"):
+        try:
+            yield
+        except sa.exc.DBAPIError as error:  # the migration's, not the lock's connection
+            wrong = failed(error)
+    if wrong:
+        raise wrong
 
 
 def run(connection: sa.Connection) -> None:

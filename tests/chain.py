@@ -167,10 +167,10 @@ def connected(url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
-def config(url: str, *, x: list[str] | None = None, **attributes: Any) -> Config:
+def config(url: str, *, x: list[str] | None = None, ini: str = "", **attributes: Any) -> Config:
     from argparse import Namespace
 
-    made = Config(str(ROOT / "alembic.ini"), cmd_opts=Namespace(x=x))
+    made = Config(ini or str(ROOT / "alembic.ini"), cmd_opts=Namespace(x=x))
     made.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     made.attributes.update(attributes)
     return made

@@ -7,7 +7,7 @@ COMMIT was sent (cut), which the process then believes to have failed.
 Reads one JSON line for each: url, command, revision, at (0: does not die), when (before, during, after). Writes how
 many statements were begun, and whether the process was killed. Every statement counts, those that only look and each
 COMMIT too. `delay`: seconds from the beginning of the statement to a death during it. `words`: only statements that
-begin so are counted by `at`.
+begin so are counted by `at`. `ini`: another project's alembic.ini; `x`: what -x says.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ def migrate(order: dict[str, Any], told: int) -> None:
 
     def after(session: Any, sql: str = "") -> None:
         how = order.get("how", "kill")
-        if sql.startswith(words) and seen == order["at"] and (how == "kill" or (how != "cut" and order["when"] == "after")):
+        if (
+            sql.startswith(words)
+            and seen == order["at"]
+            and (how == "kill" or (how != "cut" and order["when"] == "after"))
+        ):
             fault(order, session)
 
     commit: Any = DefaultDialect.do_commit
@@ -89,7 +93,8 @@ def migrate(order: dict[str, Any], told: int) -> None:
     DefaultDialect.do_commit = committing  # type: ignore[method-assign]
     sa.event.listen(sa.Engine, "before_cursor_execute", executing)
     sa.event.listen(sa.Engine, "after_cursor_execute", executed)
-    getattr(command, order["command"])(chain.config(order["url"]), order["revision"])
+    config = chain.config(order["url"], ini=order.get("ini", ""), x=order.get("x"))
+    getattr(command, order["command"])(config, order["revision"])
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def test_the_way_back_dead_after_any_of_its_statements_ends_in_both_directions(m
 def test_a_revision_that_fails_at_its_end_leaves_the_old_names_and_is_gone_on_with(
     server: str, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from afdb_helpers import online
+    from afdb_helpers.online import revise
 
     def fail(*_: Any, **__: Any) -> None:
         raise sa.exc.InvalidRequestError("at the end")
@@ -91,7 +91,7 @@ def test_a_revision_that_fails_at_its_end_leaves_the_old_names_and_is_gone_on_wi
     url = make(server, "unstamped_001")
     before, old = (chain.rows(url), chain.catalogue(url)), chain.rows(url)["audit_logs"]
     with monkeypatch.context() as patched:
-        patched.setattr(online, "finish", fail)
+        patched.setattr(revise, "finish", fail)
         with pytest.raises(sa.exc.InvalidRequestError):
             chain.upgrade(url)
     if server == "sqlite":

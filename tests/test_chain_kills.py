@@ -31,6 +31,12 @@ def mortal() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def demonstrated(mortal: Server) -> str:
+    """A database at 001 on it, to be cloned."""
+    return demo_at(mortal, "001")
+
+
 @pytest.fixture
 def make(request: pytest.FixtureRequest, tmp_path: object) -> Maker:
     return Maker(request, tmp_path)  # type: ignore[arg-type]
@@ -58,21 +64,20 @@ def test_a_migration_killed_at_any_statement_is_gone_on_with_and_nothing_is_lost
 
 @pytest.mark.parametrize("how", ["terminate", "cut", "backend", "stop"])
 def test_a5_a_session_or_a_server_that_is_lost_is_gone_on_with(
-    how: str, mortal: Server, make: Maker, killer: crashes.Killer
+    how: str, mortal: Server, demonstrated: str, make: Maker, killer: crashes.Killer
 ) -> None:
-    template, wanted = demo_at(mortal, "001"), make.fresh("postgresql 18")
+    template, wanted = demonstrated, make.fresh("postgresql 18")
     one = crashes.kill(killer, mortal, template, "upgrade", "002", 110, "during", wanted, how)
     assert one.killed
     assert (one.lost, one.wrong) == (0, []), one
     assert one.written
-    mortal.drop_database(template)
 
 
 def test_a5_a_server_that_crashes_while_rows_are_numbered_numbers_them_anew(
-    mortal: Server, make: Maker, killer: crashes.Killer, monkeypatch: pytest.MonkeyPatch
+    mortal: Server, demonstrated: str, make: Maker, killer: crashes.Killer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of numbers is not logged: a crash empties it, and half of the rows may keep theirs."""
-    url, wanted = mortal.create_database("crashed", template=demo_at(mortal, "001")), make.fresh("postgresql 18")
+    url, wanted = mortal.create_database("crashed", template=demonstrated), make.fresh("postgresql 18")
     postmaster = int((mortal.data / "postmaster.pid").read_text().split()[0])
     how: dict[str, Any] = {"how": "stop", "postmaster": postmaster, "words": "UPDATE audit_logs AS a"}
     assert killer.run(url, "upgrade", "002", 6, "after", **how)["status"]
@@ -84,7 +89,7 @@ def test_a5_a_server_that_crashes_while_rows_are_numbered_numbers_them_anew(
     monkeypatch.setattr(numbering, "_filled", lambda *_: True)  # the control: believed, the empty list numbers nothing
     chain.upgrade(again)
     assert "numbers are not in order" in crashes.amiss(again, "002", wanted)
-    for name in ("crashed", "crashed_again", demo.DATABASE):
+    for name in ("crashed", "crashed_again"):
         mortal.drop_database(name)
 
 

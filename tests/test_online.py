@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import chain
+import crashes
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
@@ -16,9 +17,8 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from afdb_helpers import online
 from afdb_helpers.errors import Incomplete
-from afdb_helpers.online import rekey
+from afdb_helpers.online import preflight, rekey, revise
 from afdb_helpers.online.catalogue import assume, kind, look, plain_default
 from afdb_helpers.online.differences import deviating, lacking
 
@@ -134,16 +134,33 @@ def test_everything_attached_to_the_audit_trail_stays_on_postgresql(make: Maker)
 
 
 @pytest.mark.parametrize("server", TWO)
-def test_more_rows_than_a_number_can_count_are_refused(
+def test_a11_more_rows_than_a_number_can_count_are_refused(
     server: str, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = make(server, "at_001")
-    monkeypatch.setattr(rekey, "LARGEST", 8)
-    with pytest.raises(CommandError, match="audit_logs has 9 rows, and its key, an integer, ends at 8"):
+    url, room = make(server, "at_001"), rekey.MARGIN if server != "sqlite" else 0
+    monkeypatch.setattr(rekey, "LARGEST", 8 + room)
+    with pytest.raises(CommandError, match=f"audit_logs has 9 rows, and its key, an integer, ends at {8 + room}"):
         chain.upgrade(url)
     assert chain.stamped(url) == ("001",)
-    monkeypatch.setattr(rekey, "LARGEST", 9)
+    monkeypatch.setattr(rekey, "LARGEST", 9 + room)
     chain.upgrade(url)
+
+
+def test_a11_an_old_key_that_holds_the_last_number_leaves_no_room_and_one_beyond_it_is_a_text_like_any(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make("postgresql 18", "at_001")
+    chain.execute(url, f"INSERT INTO audit_logs (id, event_type) VALUES ('{rekey.STAMP}002147483647', 'last')")
+    with pytest.raises(CommandError, match="audit_logs has 1 rows whose old key holds a number at the end"):
+        chain.upgrade(url)
+    assert chain.stamped(url) == ("001",)
+    with monkeypatch.context() as unguarded:  # the control: the sequence could not begin above it
+        unguarded.setattr(preflight, "_numbers", lambda _: [])
+        with pytest.raises(CommandError, match="out of bounds"):
+            chain.upgrade(url)
+    chain.execute(url, f"UPDATE audit_logs SET id = '{rekey.STAMP}999999999999' WHERE event_type = 'last'")
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
 
 
 @pytest.mark.parametrize(
@@ -153,6 +170,10 @@ def test_more_rows_than_a_number_can_count_are_refused(
         (
             "CREATE TABLE other (x SERIAL); ALTER SEQUENCE other_x_seq RENAME TO audit_logs_id_seq",
             "by a sequence of other.x",
+        ),
+        (
+            "CREATE TABLE notes (log VARCHAR REFERENCES audit_logs (id))",
+            "foreign key notes_log_fkey of notes refers to audit_logs, whose key is to become a number",
         ),
         ("ALTER TABLE audit_logs ADD COLUMN legacy_id UUID", "audit_logs.legacy_id is UUID"),
         ("ALTER TABLE api_keys ADD COLUMN updated_at TIMESTAMPTZ", "api_keys.updated_at is TIMESTAMP"),
@@ -186,9 +207,9 @@ def test_a_sequence_behind_the_largest_number_is_set_ahead(make: Maker) -> None:
 def test_steps_are_not_believed(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     url = make("postgresql 18", "at_001")
     known = chain.catalogue(url)
-    monkeypatch.setattr(online, "prepare", lambda *_: None)
-    monkeypatch.setattr(online, "settle_columns", lambda *_: None)
-    monkeypatch.setattr(online, "create_indexes", lambda *_: None)
+    monkeypatch.setattr(revise, "prepare", lambda *_: None)
+    monkeypatch.setattr(revise, "settle_columns", lambda *_: None)
+    monkeypatch.setattr(revise, "create_indexes", lambda *_: None)
     with pytest.raises(CommandError, match="did not arrive at the schema it declares") as refused:
         chain.upgrade(url)
     assert "index ix_api_keys_key_hash" in str(refused.value)

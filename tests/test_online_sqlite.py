@@ -12,9 +12,8 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from chain import Maker
 
-from afdb_helpers import online
 from afdb_helpers.errors import Refused
-from afdb_helpers.online import arrival, sqlite
+from afdb_helpers.online import arrival, revise, sqlite
 
 
 @pytest.fixture
@@ -103,13 +102,13 @@ def test_a_revision_that_loses_a_value_on_sqlite_is_rolled_back(
     url = make("sqlite", "at_001")
     chain.execute(url, """UPDATE audit_logs SET metadata = '{"a":  1}'""")
     known = chain.rows(url), chain.catalogue(url)
-    real = online.integer_key
+    real = revise.integer_key
 
     def slip(here: Any, table: str) -> None:
         real(here, table)
         here.op.execute(careless)
 
-    monkeypatch.setattr(online, "integer_key", slip)
+    monkeypatch.setattr(revise, "integer_key", slip)
     with pytest.raises(CommandError, match=said):
         chain.upgrade(url)
     assert (chain.rows(url), chain.catalogue(url)) == known

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from chain import Maker
 
-from afdb_helpers import embedded_postgres, online
+from afdb_helpers import embedded_postgres
 from afdb_helpers.embedded_postgres import Server
-from afdb_helpers.online import surroundings
+from afdb_helpers.online import revise, surroundings
 
 FORCED = "ALTER TABLE agents ENABLE ROW LEVEL SECURITY; ALTER TABLE agents FORCE ROW LEVEL SECURITY"
 NOTE = """CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
@@ -77,7 +77,7 @@ def test_a7_a_prepared_transaction_is_refused(preparing: Server, monkeypatch: py
         other.execute("BEGIN; INSERT INTO tenants (id, name, slug) VALUES ('p', 'p', 'p'); PREPARE TRANSACTION 'half'")
         refused(url, chain.upgrade, "prepared transaction: half of role postgres")
         monkeypatch.setattr(surroundings, "refuse_surroundings", lambda *_, **__: None)
-        monkeypatch.setattr(online, "refuse_surroundings", lambda *_, **__: None)
+        monkeypatch.setattr(revise, "refuse_surroundings", lambda *_, **__: None)
         monkeypatch.setenv("AFDB_LOCK_BUDGET", "1")
         with pytest.raises(CommandError, match="what is done so far harms nothing"):  # the control
             chain.upgrade(url)
@@ -114,6 +114,11 @@ def test_a7_a_slot_that_is_far_behind_is_refused(preparing: Server, monkeypatch:
             "001",
             "view by_key depends on audit_logs, of which its primary key goes",
         ),
+        (
+            "CREATE PUBLICATION partly FOR TABLE audit_logs (id, action)",
+            "001",
+            "publication partly names columns or rows of audit_logs, whose new key they do not cover",
+        ),
         (NOTE, "001", "function note() seems to use metadata of audit_logs"),
         (
             "CREATE FUNCTION mine(text) RETURNS bigint LANGUAGE sql"
@@ -147,13 +152,14 @@ def test_what_cannot_be_carried_is_refused_by_name(
         chain.upgrade(url)
     chain.execute(url, statement)
     refused(url, work, why)
-    monkeypatch.setattr(online, "refuse_surroundings", lambda *_, **__: None)  # the control: what would have happened
+    monkeypatch.setattr(revise, "refuse_surroundings", lambda *_, **__: None)  # the control: what would have happened
     try:
         work(url)
     except (CommandError, sa.exc.DBAPIError):
         assert chain.stamped(url) == (revision,), "it fails in the middle, when all is prepared"
         return
     broken = {
+        "publication partly": "DELETE FROM audit_logs",
         "note()": "INSERT INTO audit_logs (event_type) VALUES ('after')",
         "mine(text)": "SELECT mine('u1')",
     }
@@ -227,6 +233,60 @@ def test_what_the_server_knows_to_depend_on_a_renamed_column_follows_it(make: Ma
     chain.downgrade(url)
     with chain.connected(url) as connection:
         assert connection.exec_driver_sql(asked).one() == known
+
+
+ATTACHED = """
+SELECT c.relowner::regrole::text, c.relacl::text, c.relrowsecurity, c.relforcerowsecurity, c.relreplident,
+       c.reloptions::text, obj_description(c.oid, 'pg_class'), c.relpersistence,
+       (SELECT json_agg(json_build_array(a.attnum, a.attacl::text, a.attstattarget, a.attoptions, a.attstorage,
+                        a.attcompression, col_description(c.oid, a.attnum)) ORDER BY a.attnum)::text
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attnum <= 10),
+       (SELECT json_agg(json_build_array(polname, polcmd, polroles::regrole[]::text, polpermissive)
+                        ORDER BY polname)::text FROM pg_policy WHERE polrelid = c.oid),
+       (SELECT json_agg(json_build_array(tgname, tgenabled, tgtype, obj_description(t.oid, 'pg_trigger'))
+                        ORDER BY tgname)::text FROM pg_trigger t WHERE tgrelid = c.oid AND NOT tgisinternal),
+       (SELECT json_agg(json_build_array(pubname, pubinsert, pubupdate) ORDER BY pubname)::text
+        FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = c.oid),
+       (SELECT json_agg(json_build_array(stxname, stxkeys::text, stxkind::text) ORDER BY stxname)::text
+        FROM pg_statistic_ext WHERE stxrelid = c.oid),
+       (SELECT json_agg(json_build_array(conname, obj_description(oid, 'pg_constraint')) ORDER BY conname)::text
+        FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c'),
+       (SELECT string_agg(indexrelid::regclass::text, ',') FROM pg_index
+        WHERE indrelid = c.oid AND indexrelid::regclass::text LIKE 'mine%')
+FROM pg_class c WHERE c.oid = 'audit_logs'::regclass"""
+
+
+def test_whatever_the_table_had_before_it_has_after_and_after_the_way_back(make: Maker) -> None:
+    url = make("postgresql 18", "at_001")
+    chain.execute(url, (chain.STATES / "attached.postgresql.sql").read_text())
+    chain.execute(url, "DROP ROLE IF EXISTS keeper", "CREATE ROLE keeper LOGIN")
+    chain.execute(
+        url,
+        "ALTER TABLE audit_logs OWNER TO keeper",
+        "ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY",
+        "GRANT UPDATE (action, metadata) ON audit_logs TO auditor WITH GRANT OPTION",
+        "ALTER TABLE audit_logs REPLICA IDENTITY FULL",
+        "ALTER TABLE audit_logs SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.01)",
+        "ALTER TABLE audit_logs ALTER metadata SET STATISTICS 500, ALTER id SET STATISTICS 300",
+        "ALTER TABLE audit_logs ALTER user_id SET (n_distinct = 480)",
+        "ALTER TABLE audit_logs ALTER metadata SET STORAGE EXTERNAL",
+        "CREATE STATISTICS together (dependencies) ON user_id, tenant_id FROM audit_logs",
+        "ALTER TABLE audit_logs ADD CONSTRAINT said CHECK (event_type <> '')",
+        "COMMENT ON CONSTRAINT said ON audit_logs IS 'said'",
+        "COMMENT ON TRIGGER always ON audit_logs IS 'always'",
+        "CREATE INDEX mine ON audit_logs (lower(action)) WHERE success",
+    )
+    try:
+        with chain.connected(url) as connection:
+            known = connection.exec_driver_sql(ATTACHED, execution_options={"no_parameters": True}).one()
+            assert all(value not in (None, False) for value in known), "the control: each of them is there to be lost"
+        for work in (chain.upgrade, chain.downgrade):
+            work(url)
+            with chain.connected(url) as connection:
+                now = connection.exec_driver_sql(ATTACHED, execution_options={"no_parameters": True}).one()
+                assert dict(now._mapping) == dict(known._mapping)
+    finally:
+        chain.execute(url, "REASSIGN OWNED BY keeper TO postgres", "DROP OWNED BY keeper", "DROP ROLE keeper")
 
 
 def test_a_limit_that_is_no_number_is_said(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 Each step looks at what is there first, so that a run that died is gone on with, and a second run changes nothing.
 
+    revise          the usual order of the steps, up and down
     change          a revision as data: the tables it ends at, and how they come from the ones before
     catalogue       what is there
     differences     how that differs from what is declared
@@ -25,14 +26,18 @@ Each step looks at what is there first, so that a run that died is gone on with,
 from __future__ import annotations
 
 from afdb_helpers.online.abandoned import abandon, abandon_back, prepared
+from afdb_helpers.online.apart import apart, shortly
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.concurrently import foreign_key, index, not_null, validate
 from afdb_helpers.online.contents import contents
 from afdb_helpers.online.lettering import prepare_back
 from afdb_helpers.online.loss import refuse_loss
+from afdb_helpers.online.patience import patiently
 from afdb_helpers.online.preflight import refuse_unless_possible
 from afdb_helpers.online.prepare import prepare
 from afdb_helpers.online.rekey import integer_key, text_key
+from afdb_helpers.online.revise import downgrade, upgrade
 from afdb_helpers.online.steps import (
     add_columns,
     adopt_copy,
@@ -54,16 +59,22 @@ __all__ = [
     "abandon_back",
     "add_columns",
     "adopt_copy",
+    "apart",
     "begin",
     "contents",
     "create_indexes",
     "create_table",
+    "downgrade",
     "drop_columns",
     "drop_indexes",
     "drop_table",
     "finish",
+    "foreign_key",
+    "index",
     "integer_key",
     "missing",
+    "not_null",
+    "patiently",
     "prepare",
     "prepare_back",
     "prepared",
@@ -72,6 +83,9 @@ __all__ = [
     "refuse_unless_possible",
     "rename_columns",
     "settle_columns",
+    "shortly",
     "standard_names",
     "text_key",
+    "upgrade",
+    "validate",
 ]

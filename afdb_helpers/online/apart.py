@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import sqlalchemy as sa
 
 from afdb_helpers.errors import Refused
+from afdb_helpers.online import sessions
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import BRIEF, QUIET, patiently
@@ -37,6 +38,7 @@ def apart(here: Here) -> Iterator[sa.Connection]:
     with here.op.get_context().autocommit_block():
         connection = here.connection
         assert connection is not None
+        sessions.settle(connection)
         _end_orphan(connection)
         for name, value in _SESSION.items():
             connection.execute(Setting(name, value))

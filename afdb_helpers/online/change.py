@@ -99,9 +99,10 @@ class Here:
             config.attributes.setdefault(GONE, set()).add(table)
 
 
-def begin(op: Operations, change: Change, *, down: bool = False, leftovers: tuple[str, ...] = ()) -> Here:
-    """Look at the catalogue, at the revision's tables and at `leftovers`; offline, assume what should be there."""
-    context = op.get_context()
+def begin(op: Operations, change: Change | None = None, *, down: bool = False, leftovers: tuple[str, ...] = ()) -> Here:
+    """Look at the catalogue, at the revision's tables and at `leftovers`; offline, assume what should be there. Without
+    a `change` for a revision that calls single steps."""
+    context, change = op.get_context(), change or Change(sa.MetaData(), {})
     if context.as_sql:
         tables = assume(change.tables if down else change.before(), context.dialect)
         context.impl.static_output(

@@ -30,7 +30,6 @@ from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
 
 log = logging.getLogger("alembic.runtime.migration")
-MARGIN = 10_000  # numbers for rows written between the count and the trigger
 
 _BODY = "BEGIN IF NEW.{column} IS NULL THEN NEW.{column} := nextval('{sequence}'); END IF; RETURN NEW; END"
 _SPAN = (
@@ -89,12 +88,14 @@ def _sequence(here: Here, table: str, key: Mapping[str, str], old: str, sequence
             "GRANT USAGE ON SEQUENCE {} TO PUBLIC", name)  # fmt: skip
         here.op.execute(granted)
     rows, stamped = connection.execute(_largest(table, old)).one()
-    here.op.execute(sa.select(sa.func.setval(sequence, max(rows, stamped or 0) + MARGIN)))
+    here.op.execute(sa.select(sa.func.setval(sequence, max(rows, stamped or 0) + rekey.MARGIN)))
 
 
 def _largest(table: str, old: str) -> sa.Select[int, int | None]:
     own = sa.table(table, sa.column(old))
-    return sa.select(sa.func.count(), sa.func.max(rekey.stamped(own.c[old], "postgresql"))).select_from(own)
+    held = rekey.stamped(own.c[old], "postgresql")
+    largest = sa.func.max(held).filter(held <= rekey.LARGEST)  # a key that says more was not made by us
+    return sa.select(sa.func.count(), largest).select_from(own)
 
 
 def _trigger(here: Here, table: str, names: rekey.Names, sequence: str) -> None:
@@ -134,12 +135,14 @@ def _map(here: Here, table: str, names: rekey.Names, key: Mapping[str, str], old
         if taken is not None and (lost or taken <= most):
             log.info("%s: numbering starts over", table)
             lost, most = False, max(most, _rows(connection, table))
-            here.op.execute(sa.select(sa.func.setval(sequence, most + 10 * MARGIN)))
+            here.op.execute(sa.select(sa.func.setval(sequence, most + 10 * rekey.MARGIN)))
             with in_batches(here, table) as run:
                 run(lambda c: c.execute(sa.update(own).values({names.column: None}).where(~free)).rowcount)
             continue
         here.op.execute(
-            Statement("CREATE UNLOGGED TABLE {} AS {}", names.map, rekey.mapped(own, key, old, free, stamped=held is not None))
+            Statement(
+                "CREATE UNLOGGED TABLE {} AS {}", names.map, rekey.mapped(own, key, old, free, stamped=held is not None)
+            )
         )
 
 

@@ -157,12 +157,23 @@ def _orphans(here: Here, own: sa.TableClause, column: str, referred: str, target
 
 
 def _numbers(here: Here) -> Iterator[str]:
-    """More rows than a number key can count."""
+    """More rows than a number key can count, or a number held by a key of old that leaves no room above it."""
     for name, live in here.tables.items():
-        if here.change.tables.tables.get(name) is not None and here.change.key(name):
-            rows = _count(here, sa.select(sa.func.count()).select_from(sa.table(live.name)))
-            if rows > rekey.LARGEST:
-                yield f"{name} has {rows} rows, and its key, an integer, ends at {rekey.LARGEST}"
+        key, table = here.change.key(name), here.change.tables.tables.get(name)
+        if table is None or key is None:
+            continue
+        room = 0 if not here.postgresql or _is_number(here, live, table, key) else rekey.MARGIN
+        old: sa.ColumnClause[str] = sa.column(key["kept"] if key["kept"] in live.columns else key["column"])
+        own = sa.table(live.name, old)
+        if (rows := _count(here, sa.select(sa.func.count()).select_from(own))) + room > rekey.LARGEST:
+            yield f"{name} has {rows} rows, and its key, an integer, ends at {rekey.LARGEST}"
+        elif here.postgresql and kind(live.columns[old.name].type, "postgresql") == "text":
+            held = rekey.stamped(own.c[old.name], "postgresql")
+            high = (
+                sa.select(sa.func.count()).select_from(own).where(held.between(rekey.LARGEST - room + 1, rekey.LARGEST))
+            )
+            if room and (n := _count(here, high)):
+                yield f"{name} has {n} rows whose old key holds a number at the end of what an integer can hold"
 
 
 def _copies(here: Here, copies: Mapping[str, tuple[str, list[str]]]) -> list[str]:

@@ -17,12 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy.sql.expression import ColumnElement, FromClause, TableClause
 
 from afdb_helpers.online import sqlite
-from afdb_helpers.online.catalogue import Column, Live
+from afdb_helpers.online.catalogue import Column, Live, ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.triggers import silenced
 
 LARGEST = 2**31 - 1
+MARGIN = 10_000  # numbers for rows written between the count and the trigger
 _SEQUENCE = ("last_value", "is_called")
 STAMP = "61666462-0002-8000-8000-"  # "afdb" in hexadecimal, the revision, a custom UUID (version 8)
 
@@ -263,12 +264,19 @@ def _count(here: Here, live: Live, column: str) -> None:
         here.op.alter_column(live.name, column, server_default=sa.text(wanted))
     live.columns[column].default = wanted
     if _holds(here, sa.select(sa.func.pg_get_serial_sequence(live.name, column).is_(None))):
+        own_sequence(here, live.name, name)
         here.op.execute(Statement("ALTER SEQUENCE {} OWNED BY {}.{}", name, live.name, column))
     own, sequence = sa.table(live.name, sa.column(column, sa.Integer)), sa.table(name, *map(sa.column, _SEQUENCE))
     largest = sa.select(sa.func.coalesce(sa.func.max(own.c[column]), 0)).scalar_subquery()
     following = sequence.c.last_value + sa.case((sequence.c.is_called, 1), else_=0)
     if _holds(here, sa.select(following <= largest).select_from(sequence)):
         here.op.execute(sa.select(sa.func.setval(quoted, largest + 1, sa.false())))
+
+
+def own_sequence(here: Here, table: str, sequence: str) -> None:
+    """Let the sequence belong to whom the table belongs to: the server links no others."""
+    for (owner,) in ask(here.connection, "owner_beside", table=table, other=sequence) if here.connection else ():
+        here.op.execute(Statement("ALTER SEQUENCE {} OWNER TO {}", sequence, owner))
 
 
 def _holds(here: Here, question: sa.Select[bool]) -> bool:

@@ -65,6 +65,8 @@ def _identity(here: Here) -> Iterator[str]:
         for column in (here.change.key(table) or {}).values():
             for (index,) in ask(here.connection, "identity_indexes", table=table, column=column):
                 yield f"index {index} is the replica identity of {table}, and its column {column} stops being a key"
+        for (name,) in ask(here.connection, "publication_lists", table=table) if here.change.key(table) else ():
+            yield f"publication {name} names columns or rows of {table}, whose new key they do not cover"
 
 
 def _key_users(here: Here) -> Iterator[str]:

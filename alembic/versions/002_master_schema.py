@@ -231,38 +231,9 @@ def abandon() -> None:
 
 def upgrade() -> None:
     """Look, refuse what cannot end well, then do what is left to do; the slow part first, while it is the only lock."""
-    here = online.begin(op, change, leftovers=tuple(copies))
-    online.refuse_surroundings(here)
-    online.refuse_unless_possible(here, copies=copies)
-    online.abandon_back(here)
-    before = online.contents(here)
-    online.adopt_copy(here, "audit_logs_new", of="audit_logs")
-    online.prepare(here)
-    online.rename_columns(here, change.table("audit_logs"), change.renamed("audit_logs"))
-    online.integer_key(here, "audit_logs")
-    for each in tables.sorted_tables:
-        online.create_table(here, each)
-        online.rename_columns(here, each, change.renamed(each.name))
-        online.add_columns(here, each)
-        online.settle_columns(here, each)
-        online.create_indexes(here, each)
-        online.standard_names(here, each)
-    online.finish(here, tables, keeping=before)
+    online.upgrade(op, change, copies=copies)
 
 
 def downgrade() -> None:
     """Back to 001. Refused with counts where 001 cannot hold what is there, unless -x allow_data_loss names it."""
-    here, before = online.begin(op, change, down=True), change.before()
-    online.refuse_surroundings(here, down=True)
-    online.refuse_loss(here, locked=not here.postgresql)
-    held = online.contents(here, down=True)
-    online.prepare_back(here)
-    for each in reversed(change.created()):
-        online.drop_table(here, each.name)
-    online.text_key(here, "audit_logs")
-    for each in before.sorted_tables:
-        online.drop_indexes(here, each.name, mapping.get(each.name, {}).get("indexes", []))
-        online.drop_columns(here, each.name, change.dropped(each.name))
-        online.rename_columns(here, each, {new: old for old, new in change.renamed(each.name).items()})
-        online.standard_names(here, each)
-    online.finish(here, before, keeping=held)
+    online.downgrade(op, change)
