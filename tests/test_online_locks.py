@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from chain import Maker
 
 from afdb_helpers.migrate import lock
-from afdb_helpers.online import apart, concurrently
+from afdb_helpers.online import concurrently, transactions
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a6_an_idle_transaction_is_named_and_nobody_waits_for_long(
     command: str, start: str, brief: int, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = make("postgresql 18", "at_001")
-    monkeypatch.setattr(apart, "BRIEF", brief)
+    monkeypatch.setattr(transactions, "BRIEF", brief)
     if start == "002":
         chain.upgrade(url)
     monkeypatch.setenv("AFDB_LOCK_BUDGET", "2")
@@ -173,7 +173,7 @@ def test_a2_a_session_whose_client_died_is_ended_by_the_next_run(make: Maker, ca
     url = make("postgresql 18", "at_001")
     with contextlib.closing(session(url)) as orphan:
         pid = orphan.info.backend_pid
-        orphan.cursor().execute("SELECT pg_advisory_lock(%s)", (apart.KEY,))
+        orphan.cursor().execute("SELECT pg_advisory_lock(%s)", (transactions.KEY,))
         chain.upgrade(url)
         with pytest.raises(psycopg2.OperationalError):
             orphan.cursor().execute("SELECT 1")

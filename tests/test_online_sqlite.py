@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from chain import Maker
 
 from afdb_helpers.errors import Refused
-from afdb_helpers.online import arrival, revise, sqlite
+from afdb_helpers.online import arrival, rekey, revise, sqlite
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_revision_that_loses_a_value_on_sqlite_is_rolled_back(
     url = make("sqlite", "at_001")
     chain.execute(url, """UPDATE audit_logs SET metadata = '{"a":  1}'""")
     known = chain.rows(url), chain.catalogue(url)
-    real = revise.integer_key
+    real = rekey.integer_key
 
     def slip(here: Any, table: str) -> None:
         real(here, table)

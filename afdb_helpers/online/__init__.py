@@ -10,7 +10,7 @@ Each step looks at what is there first, so that a run that died is gone on with,
     preflight, loss what is refused before anything changes, upwards and downwards
     prepare         what takes long, before the transaction, while the application reads and writes
     patience        a lock asked for briefly, again and again; whoever holds it is named
-    apart           short transactions beside the migration's own
+    transactions    short ones beside the migration's own
     concurrently    indexes and constraints on tables in use
     batches         rows changed a few at a time
     numbering       a text key gets its number meanwhile
@@ -26,7 +26,6 @@ Each step looks at what is there first, so that a run that died is gone on with,
 from __future__ import annotations
 
 from afdb_helpers.online.abandoned import abandon, abandon_back, prepared
-from afdb_helpers.online.apart import apart, shortly
 from afdb_helpers.online.arrival import finish, missing
 from afdb_helpers.online.change import Change, Here, begin
 from afdb_helpers.online.concurrently import foreign_key, index, not_null, validate
@@ -51,6 +50,7 @@ from afdb_helpers.online.steps import (
     standard_names,
 )
 from afdb_helpers.online.surroundings import refuse_surroundings
+from afdb_helpers.online.transactions import apart, shortly
 
 __all__ = [
     "Change",

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from afdb_helpers.online.apart import apart, lock_all, shortly
 from afdb_helpers.online.catalogue import ask, look
 from afdb_helpers.online.change import Change, Here
 from afdb_helpers.online.loss import refuse_loss
 from afdb_helpers.online.patience import patiently
 from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.steps import drop_columns, drop_indexes, drop_table
+from afdb_helpers.online.transactions import apart, lock_all, shortly
 
 _UP = [r"afdb\_%"]
 _BACK = [r"afdb\_old\_%", r"afdb\_%\_old\_not\_null", r"afdb\_loss\_%"]

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import QUIET, patiently
 from afdb_helpers.online.statements import Setting
+from afdb_helpers.online.transactions import shortly
 from afdb_helpers.online.triggers import silenced
 
 AIM = 0.05  # seconds a batch is to take

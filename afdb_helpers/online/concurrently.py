@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from afdb_helpers.errors import Refused
-from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.catalogue import ask
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import patiently
 from afdb_helpers.online.statements import Statement
+from afdb_helpers.online.transactions import shortly
 
 _UNIQUE = "23505"
 

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from afdb_helpers.errors import Refused
 from afdb_helpers.online import concurrently, loss, rekey
-from afdb_helpers.online.apart import apart, lock_all, shortly
 from afdb_helpers.online.batches import in_batches
 from afdb_helpers.online.catalogue import look
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.numbering import follow, triggered
 from afdb_helpers.online.patience import patiently
 from afdb_helpers.online.statements import Setting, Statement
+from afdb_helpers.online.transactions import apart, lock_all, shortly
 
 _BODY = (
     "BEGIN IF NEW.{kept} IS NULL THEN NEW.{kept} := '{stamp}' || lpad(NEW.{number}::text, 12, '0');"

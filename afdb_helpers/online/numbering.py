@@ -23,11 +23,11 @@ import sqlalchemy as sa
 
 from afdb_helpers.errors import Incomplete
 from afdb_helpers.online import concurrently, rekey
-from afdb_helpers.online.apart import shortly
 from afdb_helpers.online.batches import in_batches, over_pages
 from afdb_helpers.online.catalogue import Live, ask, kind
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
+from afdb_helpers.online.transactions import shortly
 
 log = logging.getLogger("alembic.runtime.migration")
 

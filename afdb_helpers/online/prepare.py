@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from afdb_helpers.online import concurrently, numbering
-from afdb_helpers.online.apart import apart, lock_all, shortly
 from afdb_helpers.online.catalogue import Live, look
 from afdb_helpers.online.change import Here, fresh
 from afdb_helpers.online.differences import (
@@ -24,6 +23,7 @@ from afdb_helpers.online.differences import (
 )
 from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.steps import create_table, is_renameable
+from afdb_helpers.online.transactions import apart, lock_all, shortly
 
 
 def prepare(here: Here) -> None:
