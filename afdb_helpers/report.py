@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 _TABLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+# A click on a head sorts by its column, numbers as numbers, empty cells last; a record's page drops this, and is inert.
+_SORT = (
+    "const h=event.target.closest('th');if(!h)return;const b=this.parentNode.tBodies[0],i=h.cellIndex,"
+    "d=h.dataset.d=h.dataset.d==='1'?'-1':'1',t=r=>r.cells[i].textContent,n=s=>Number(s.replace(/,/g,''));"
+    "[...b.rows].sort((x,y)=>{const p=t(x),q=t(y);return p===''||q===''?(p==='')-(q===''):"
+    "d*(isNaN(n(p))||isNaN(n(q))?p.localeCompare(q):n(p)-n(q))}).forEach(r=>b.append(r))"
+)
 _CELL = "padding:.2em .8em;text-align:{};border-bottom:1px solid #8884;vertical-align:top"
 
 
@@ -39,6 +48,31 @@ class Report:
         import pandas as pd
 
         return pd.DataFrame([dict(row) for row in self.rows], columns=list(columns(self.rows)))
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the rows as CSV, a header first, values as they are (no thousands apart)."""
+        self.frame().convert_dtypes().to_csv(path, index=False)  # numbers stay whole beside empty cells
+        return Path(path)
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the whole result as JSON: what `as_dict` holds, parts included."""
+        Path(path).write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        return Path(path)
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the rows as Parquet; a column of several types becomes text. Needs the extra `parquet`."""
+        frame = self.frame().convert_dtypes()
+        for name in frame.columns[frame.dtypes == "object"]:
+            frame[name] = frame[name].map(lambda value: None if value is None else str(plain(value))).astype("string")
+        try:
+            frame.to_parquet(path, index=False)
+        except ImportError:
+            raise ConfigError(
+                "Parquet cannot be written",
+                why="the package pyarrow is not installed",
+                do="pip install 'afdb-helpers[parquet]', or write CSV with to_csv",
+            ) from None
+        return Path(path)
 
     def raise_unless_ok(self) -> Self:
         """Return self, or raise `Refused` with the headline and the remedy."""
@@ -174,7 +208,8 @@ def _html_table(rows: tuple[Row, ...]) -> str:
         + "</tr>"
         for row in rows
     )
-    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    clicked = f'<thead onclick="{html.escape(_SORT)}" title="click to sort"><tr>{head}</tr></thead>'
+    return f'<table style="{_TABLE}">{clicked}<tbody>{body}</tbody></table>'
 
 
 def _tight(value: Any) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from dataclasses import FrozenInstanceError
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afdb_helpers import report
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b]0;owned\x07\x1b[31m\u202e"
@@ -116,3 +118,68 @@ def test_no_text_gets_out_of_its_place(headline: str, name: str, value: str) -> 
     used = {tag.name for tag in page.find_all(True)}
     assert used == {"p", "strong", "span", "table", "thead", "tbody", "tr", "th", "td"}
     assert all(character.isprintable() or character == "\n" for character in report.text(shown))
+
+
+# --- tables that can be sorted, and taken along
+
+MANY = (
+    {"table": "b", "rows": 10, "at": date(2026, 1, 2), "value": "x, y"},
+    {"table": "a", "rows": 9000, "at": None, "value": 7},
+    {"table": "c", "rows": None, "at": date(2026, 1, 1), "value": None},
+)
+
+
+def test_a_table_is_sorted_by_a_click_on_its_head_without_a_network() -> None:
+    """In a real browser, as JupyterLab shows it: numbers as numbers, again the other way round, empty cells last."""
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_content(Report(headline="x", rows=MANY)._repr_html_())
+
+        def order() -> list[str]:
+            return page.locator("tbody tr td:first-child").all_inner_texts()
+
+        assert order() == ["b", "a", "c"]
+        page.click("th:has-text('rows')")
+        assert order() == ["b", "a", "c"], "10 before 9,000"
+        page.click("th:has-text('rows')")
+        assert order() == ["a", "b", "c"]
+        page.click("th:has-text('table')")
+        assert order() == ["a", "b", "c"]
+        browser.close()
+
+
+def test_in_a_records_page_the_table_is_inert() -> None:
+    from afdb_helpers import pages
+
+    assert "onclick" in Report(headline="x", rows=MANY)._repr_html_(), "the control"
+    cleaned = pages.clean(Report(headline="x", rows=MANY)._repr_html_())
+    assert "onclick" not in cleaned
+    assert "closest" not in cleaned
+    assert "<th" in cleaned
+
+
+def test_a_result_is_taken_along_as_csv_json_and_parquet(tmp_path: Path) -> None:
+    import pandas as pd
+
+    found = Report(headline="x", rows=MANY, parts=(Report(headline="y"),))
+    csv = found.to_csv(tmp_path / "x.csv").read_text().splitlines()
+    assert csv == ["table,rows,at,value", 'b,10,2026-01-02,"x, y"', "a,9000,,7", "c,,2026-01-01,"]
+    assert json.loads(found.to_json(tmp_path / "x.json").read_text()) == found.as_dict()
+    pytest.importorskip("pyarrow")
+    read = pd.read_parquet(found.to_parquet(tmp_path / "x.parquet"))
+    assert list(read["table"]) == ["b", "a", "c"]
+    assert read["rows"].dropna().tolist() == [10, 9000]
+    assert read["value"].dropna().tolist() == ["x, y", "7"]
+
+
+def test_without_pyarrow_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(ConfigError, match="Parquet cannot be written") as caught:
+        Report(headline="x", rows=MANY).to_parquet(tmp_path / "x.parquet")
+    assert "parquet" in caught.value.do
