@@ -35,12 +35,14 @@ check: $(READY) ## ruff, mypy --strict, import contract, generated docs, noteboo
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
+	@$(BIN)/afdb docs --check
 	@$(BIN)/nbstripout --verify --keep-id runbooks/*.ipynb
 	@$(BIN)/python -m afdb_helpers.runbook.lint
 	@$(BOOK) --site-dir .site && rm -rf .site
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 docs: $(READY) ## write the generated parts of the docs anew
+	@$(BIN)/afdb docs
 	@PYTHONPATH=. $(BIN)/cog -r $$(grep -rl '\[\[\[cog' docs README.md)
 
 book: $(READY) ## the docs as pages, in site/

@@ -144,18 +144,6 @@ def runbook_parameters() -> str:
     return "\n".join(out)
 
 
-def revisions() -> str:
-    """The chain, oldest first, as Alembic reads it."""
-    from afdb_helpers import revisions as chain
-
-    graph = chain.find(ROOT / "alembic.ini").graph()
-    rows = [
-        [f"`{r.id}`", ", ".join(r.down) or "nothing", r.doc.split("\n")[0], f"`{r.path.relative_to(ROOT)}`"]
-        for r in graph.revisions
-    ]
-    return table(["Revision", "After", "What", "File"], rows) + f"\nHead: {', '.join(graph.heads)}.\n"
-
-
 # --- Discovery --------------------------------------------------------------------------------------------------------
 
 

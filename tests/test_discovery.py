@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import chain
 import projects
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from afdb_helpers.revisions import Project
 
 pytestmark = pytest.mark.xdist_group("discovery")  # what they share is made once
 
+ROOT = Path(__file__).resolve().parents[1]
 FIRST, SECOND = projects.FIRST, projects.SECOND
 
 
@@ -62,7 +64,13 @@ CASES = {
     "behind": ([*BACK, _stamp(FIRST)], f"at {FIRST}, 1 revision behind", True, "afdb run backup"),
     "drifted": (["ALTER TABLE customer DROP note"], f"at {SECOND} (head), drifted", False, MEND),
     "behind and drifted": ([*BACK, _stamp(FIRST), STRAY], f"at {FIRST}, 1 revision behind, drifted", False, MEND),
-    "stamped, and the schema is another's": ([_stamp(FIRST)], f"at {FIRST}, 1 revision behind, drifted", False, MEND),
+    "stamped, and the schema is another's": ([_stamp(FIRST)], f"stamped {FIRST}, and the schema equals {SECOND}", False,
+                                             "see why the stamp stayed behind; if nothing is missing:"
+                                             f" alembic stamp {SECOND}"),
+    "part of the way": ([_stamp(FIRST), "ALTER TABLE customer DROP note"],
+                        f"at {FIRST}, part of the way to {SECOND}: 3 of 4 differences are done", False,
+                        "afdb upgrade goes on with it, if the revision looks before each step;"
+                        " else undo by hand what is there"),
     "a table that no revision made": (["CREATE TABLE theirs (i int)"], f"at {SECOND} (head)", True, ""),
     "not stamped, equal to the head": (["DROP TABLE alembic_version"],
                                        f"not stamped, and the schema equals {SECOND}", False,
@@ -116,38 +124,54 @@ def test_of_the_revisions_that_do_not_match_the_nearest_is_shown(
     assert [row["object"] for row in nearest.rows] == ["customer.stray"]
 
 
-def test_a_finding_is_well_whatever_was_found() -> None:
-    assert discovery.finding(Report(headline="ahead", ok=False, remedy="go on")) == Report(
-        headline="ahead", remedy="go on"
+ANOTHER = ["DROP TABLE alembic_version, invoice, customer", "CREATE TABLE \"auth user\" (id int)",
+           "CREATE TABLE django_migrations (id int, app text, name text)",
+           "INSERT INTO django_migrations VALUES (1, 'auth', '0001_initial'), (2, 'shop', '0007_prices')"]  # fmt: skip
+
+
+def test_another_applications_database_is_known_as_one_and_who_migrated_it(
+    at_head: str, project: Project, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, *ANOTHER)
+    found = _state(url, project)
+    assert found.headline == (
+        "another application's: 2 tables, none of them the chain's, migrated by Django (last: shop.0007_prices)"
     )
-
-
-def test_the_project_is_listed_oldest_first_with_the_hashes_of_its_files(project: Project) -> None:
-    found = discovery.project(project)
-    assert found.ok
-    assert found.headline == f"2 revisions, head {SECOND}"
-    assert [(row["revision"], row["after"]) for row in found.rows] == [(FIRST, ""), (SECOND, FIRST)]
-    assert all(len(row["sha256"]) == 12 for row in found.rows)
-
-
-def test_several_heads_are_pointed_out(tmp_path: Path) -> None:
-    forked = projects.empty(tmp_path / "forked")
-    for id_, down in (("1a", None), ("2b", "1a"), ("2c", "1a")):
-        projects.add(forked, id_, down, "pass")
-    found = discovery.project(forked)
     assert not found.ok
-    assert "head" in found.headline
-    assert found.remedy == "alembic merge -m merge heads"
+    assert found.remedy.startswith("correct the target's URL")
 
 
-def test_the_server_is_named(database: str, tmp_path: Path) -> None:
-    with targets.parse("x", database, {}).connect() as connection:
-        found = discovery.server(connection)
-    assert found.headline.startswith("PostgreSQL 18.")
-    assert {"system identifier", "database", "role", "clock"} <= {row["fact"] for row in found.rows}
-    _run(f"sqlite:///{tmp_path}/x.db", "CREATE TABLE t (i)")
-    with targets.parse("x", f"sqlite:///{tmp_path}/x.db", {}).connect() as connection:
-        assert discovery.server(connection).headline.startswith("SQLite 3.")
+def test_tables_that_models_made_are_known_by_the_defaults_that_lack(
+    at_head: str, project: Project, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, "DROP TABLE alembic_version", "ALTER TABLE customer ALTER balance DROP DEFAULT")
+    found = _state(url, project)
+    assert found.headline == (
+        f"not stamped, and made by create_all of models: all tables of {SECOND}, without its defaults"
+    )
+    assert found.parts[0].headline == f"compared with {SECOND}, the nearest"
+
+
+def test_without_a_project_what_can_be_said_is_said(at_head: str, new_database: Callable[..., str]) -> None:
+    url = new_database(template=at_head)
+    with targets.parse("x", url, {}).connect() as connection:
+        found = discovery.state(connection, None)
+    assert found.headline == f"no project to compare with; 2 tables, stamped {SECOND} by Alembic"
+    assert not found.ok
+
+
+def test_a_stamp_that_the_role_may_not_read_is_said_and_the_schema_looked_at(
+    at_head: str, project: Project, new_database: Callable[..., str]
+) -> None:
+    url = new_database(template=at_head)
+    _run(url, "DROP ROLE IF EXISTS clerk_of_discovery", "CREATE ROLE clerk_of_discovery LOGIN")
+    found = _state(url.replace("postgres@", "clerk_of_discovery@"), project)
+    assert found.headline == f"the role may not read alembic_version; the schema equals {SECOND}"
+    assert not found.ok
+    assert _state(url, project).ok, "the control: a role that may"
+    _run(url, "DROP ROLE clerk_of_discovery")
 
 
 def test_on_sqlite_the_same_states_are_told(project: Project, tmp_path: Path) -> None:
@@ -156,3 +180,25 @@ def test_on_sqlite_the_same_states_are_told(project: Project, tmp_path: Path) ->
     assert _state(url, project).headline == f"at {SECOND} (head)"
     _run(url, "ALTER TABLE customer ADD COLUMN stray text")
     assert _state(url, project).headline == f"at {SECOND} (head), drifted"
+
+
+# --- the states that databases of the platform are found in
+
+FOUND = {
+    "empty": "empty: no table, no revision stamped",
+    "at_001": "at 001, 1 revision behind",
+    "unstamped_001": "not stamped, and the schema equals 001",
+    "created_by_models": "not stamped, and made by create_all of models: all tables of 002, without its defaults",
+    "drifted_002": "at 002 (head), drifted",
+    "half_002_older": "at 001, part of the way to 002: 4 of 42 differences are done",
+    "ahead": "ahead: stamped 003, which this project does not have",
+}
+
+
+@pytest.mark.parametrize("state", FOUND)
+def test_each_starting_state_is_known(state: str, database: str) -> None:
+    chain.execute(database, *chain.parts(state, "postgresql")[: 3 if state == "half_002_older" else None])
+    found = _state(database, revisions.find(ROOT / "alembic.ini"))
+    assert found.headline == FOUND[state]
+    page = (ROOT / "docs" / "backend-discovery.md").read_text()
+    assert f"`{found.headline}`" in page, "the page quotes what is said"

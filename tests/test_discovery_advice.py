@@ -140,7 +140,7 @@ def test_where_no_api_serves_the_rest_is_asked_and_that_is_said(database: str) -
     found = _advice(database)
     assert found.ok
     assert found.unasked == ()
-    assert found.headline == f"advice: 1 low, of {len(QUESTIONS) - len(_asks_for_exposed())} questions"
+    assert found.headline == f"advice: 1 low, from {len(QUESTIONS) - len(_asks_for_exposed())} questions"
     assert {row["advice"] for row in found.parts[0].rows} == _asks_for_exposed()
     assert all(row["asked"] == "need not be" for row in found.parts[0].rows)
 

@@ -1,6 +1,31 @@
-"""What is there: the project, the database, and the state that the one is in as the other sees it. Only looks."""
+"""What is there: the project, its configuration, the database, its state as the project sees it, advice. Only looks."""
 
 from afdb_helpers.discovery.advising import advice
-from afdb_helpers.discovery.state import finding, project, server, state
+from afdb_helpers.discovery.chain import applied, models, project
+from afdb_helpers.discovery.diagram import entities, graph
+from afdb_helpers.discovery.picture import growth
+from afdb_helpers.discovery.replay import state
+from afdb_helpers.discovery.screen import finding, look
+from afdb_helpers.discovery.settings import configuration
+from afdb_helpers.discovery.sizing import kept, tables, tenants
+from afdb_helpers.discovery.target import blockers, server, way
 
-__all__ = ["advice", "finding", "project", "server", "state"]
+__all__ = [
+    "advice",
+    "applied",
+    "blockers",
+    "configuration",
+    "entities",
+    "finding",
+    "graph",
+    "growth",
+    "kept",
+    "look",
+    "models",
+    "project",
+    "server",
+    "state",
+    "tables",
+    "tenants",
+    "way",
+]

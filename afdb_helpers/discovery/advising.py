@@ -160,7 +160,7 @@ def _told(rows: Sequence[dict[str, Any]], notes: Sequence[dict[str, Any]], serve
     said = ", ".join(f"{number:,} {level}" for level, number in by if number) or "nothing to say"
     unasked = tuple(note["advice"] for note in notes if note["asked"] == "could not be")
     asked = count(len(questions()) - len(notes), "question")
-    headline = f"advice: {said}, of {asked}"
+    headline = f"advice: {said}, from {asked}"
     if unasked:
         headline += f"; {count(len(unasked), 'more question')} could not be asked"
     elif served.schemas:

@@ -98,7 +98,7 @@ class Run:
         target `latest` passes over interactive runs. Without `required` what is not there is None.
         """
         folder = self._evidence_folder(kind, which)
-        if folder is None and not required:
+        if not required and (folder is None or not (folder / name).is_file()):
             return None
         if folder is None:
             chosen = f" --target {shlex.quote(self._target.name)}" if self._target else ""

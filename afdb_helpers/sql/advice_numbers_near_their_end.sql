@@ -2,10 +2,13 @@
 -- severity: medium
 -- why: When the column's type or its sequence has no number left, every INSERT fails, at once. At half of them there is time for a migration beside the application; at three quarters there may not be.
 -- remedy: Make the column and its sequence bigint; in place that rewrites the table under ACCESS EXCLUSIVE, so for a large one add a bigint column, fill it in batches and swap.
--- Sequences are read where the role may, else the highest number in the statistics of the column's index.
+-- Sequences are read where the role may, by a query that ts_stat runs: pg_sequence_last_value locks them as a writer does;
+-- else the highest number in the statistics of the column's index.
 WITH numbered AS (
     SELECT c.oid AS table, a.attname AS column, a.atttypid::regtype AS type, s.seqrelid::regclass AS sequence,
-           CASE WHEN has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') THEN pg_sequence_last_value(s.seqrelid) END AS reached,
+           CASE WHEN has_sequence_privilege(s.seqrelid, 'SELECT')
+                THEN (SELECT max(word::bigint) FROM ts_stat(
+                      format('SELECT array_to_tsvector(ARRAY[last_value::text]) FROM %s', s.seqrelid::regclass))) END AS reached,
            least(s.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
                                            ELSE 9223372036854775807 END) AS most, s.seqcycle
     FROM pg_sequence s
