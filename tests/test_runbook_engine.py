@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from afdb_helpers import runbook
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
-from afdb_helpers.runbook import outcome, record, records
+from afdb_helpers.runbook import audit, outcome, record, records
 from afdb_helpers.runbook.engine import Stopped
 from afdb_helpers.runbook.kernels import without_grammar
 
@@ -195,7 +195,11 @@ def test_cell_timeout_is_named_and_the_cell_is_interrupted_first(where: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("dying", "how"), [("os._exit(0)", "exit code 0"), ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9")]
+    ("dying", "how"),
+    [
+        ("os._exit(0)", "exit code 0"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9: it was killed, as when memory runs out"),
+    ],
 )
 def test_kernel_death_is_named_and_later_cells_stay_pending(dying: str, how: str, where: Path, tmp_path: Path) -> None:
     runbook.execute(small(tmp_path, f"import os, signal\n{dying}", "2"))
@@ -303,6 +307,21 @@ def test_sigkill_of_the_runner_leaves_a_readable_record_without_an_end_and_no_ke
     assert [entry["event"] for entry in left.ledger] == ["intent"], "the missing end is itself evidence"
     wait_for(lambda: not psutil.pid_exists(int((tmp_path / "kernel").read_text())), 10)
     assert (tmp_path / "finally-ran").exists(), "the kernel noticed, and rolled back before it left"
+    closed_by_the_next_command(left.folder, tmp_path)
+
+
+def closed_by_the_next_command(folder: Path, cwd: Path) -> None:
+    """A29: the record of a killed run is completed from its journal, and is then as whole as any other."""
+    assert "1 record closed" in afdb("records", "close", cwd=cwd).stdout
+    left = Left(folder.parent)
+    left.ended(137, "interrupted", "killed")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"run.json", "journal.jsonl", "notebook.ipynb", "report.html", "SHA256SUMS"}
+    assert left.run["headline"] == "the process that ran it was killed in cell step-1"
+    assert (left.statuses()["step-1"], left.statuses()["step-2"]) == ("failed", "pending")
+    assert left.run["closed"]["at"] > left.run["ended"] == left.journal[-2]["at"], "its last sign of life"
+    assert audit.verify(folder.parent).ok
+    assert "0 records closed" in afdb("records", "close", cwd=cwd).stdout
 
 
 def test_unknown_kernel_is_refused_before_anything_starts(where: Path, tmp_path: Path) -> None:

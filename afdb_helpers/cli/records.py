@@ -41,6 +41,21 @@ def show(record_id: str) -> None:
 
 @records.command()
 @click.argument("record_id", metavar="[ID]", required=False)
+def close(record_id: str | None) -> None:
+    """Complete the record of a run that was killed, or of every one; the next run does it too."""
+    from afdb_helpers import targets
+    from afdb_helpers.report import Report, count
+    from afdb_helpers.runbook import closing, record
+    from afdb_helpers.runbook import records as kept
+
+    where = record.root(targets.environment())
+    closed = [closing.close(kept.find(where, record_id)).id] if record_id else closing.close_all(where)
+    rows = tuple({"record": run, "outcome": "interrupted"} for run in closed)
+    say(Report(headline=f"{count(len(closed), 'record')} closed in {where}", rows=rows))
+
+
+@records.command()
+@click.argument("record_id", metavar="[ID]", required=False)
 @click.option("--head", default="", metavar="NUMBER:HASH", help="The ledger's head as it was kept elsewhere.")
 @click.option("--target", metavar="NAME", help="Ask this database which run changed it last; else none is contacted.")
 @click.option(

@@ -4,6 +4,7 @@ The modules, from what starts a run to what it is made of:
 
     engine        papermill's engine `afdb`, and `execute`
     running       one run from its record's first byte to its seal
+    closing       what a record gets at its end, also where its process was killed
     execution     the cells, each with a status that is true
     outcome       how a run ended, decided from its journal
     request       what is asked to be run, judged before a kernel starts

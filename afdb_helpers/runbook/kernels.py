@@ -98,6 +98,8 @@ class Kernel:
         code = self._process.poll() if self._process else None
         if code is None:
             return "it no longer answers"
+        if code == -signal.SIGKILL:
+            return "signal 9: it was killed, as when memory runs out"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def said(self) -> str:

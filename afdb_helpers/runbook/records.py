@@ -19,6 +19,7 @@ from afdb_helpers.runbook.record import SUMS
 from afdb_helpers.targets import Target, environment
 
 _ID = re.compile(r"\d{8}T\d{6}Z-")
+_END = re.compile(rb'^\{"seq": \d+, "at": "[^"]*", "event": "end", "run": "([^"]+)"', re.MULTILINE)
 _INTENT = re.compile(rb'^\{"seq": (\d+), "at": "[^"]*", "event": "intent", "run": "([^"]+)"', re.MULTILINE)
 
 
@@ -192,6 +193,23 @@ def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
         why = checked.headline if not checked.ok else f"the record holds no {name}"
         raise Refused(f"record {folder.name} is no evidence", why=why, do="make it anew: run that runbook again")
     return json.loads((folder / name).read_bytes()), _sha256(folder / name)
+
+
+def without_end(where: Path) -> list[str]:
+    """The runs that the ledger has an intent of, and no end."""
+    try:
+        lines = (where / record.LEDGER).read_bytes()
+    except OSError:
+        return []
+    ended = set(_END.findall(lines))
+    return [run.decode() for _, run in _INTENT.findall(lines) if run not in ended]
+
+
+def position(folder: Path) -> str:
+    """Where in the ledger a run's intent stands."""
+    entries = ledger.read(folder.parent / record.LEDGER)
+    found = (one for one in entries if one.get("event") == "intent" and one.get("run") == folder.name)
+    return ledger.position(next(found))
 
 
 def _numbers(where: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import signing, targets
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import attestation, leaks, outcome, parameters, provenance, record, session
+from afdb_helpers.runbook import attestation, closing, leaks, outcome, parameters, provenance, record
 from afdb_helpers.runbook.execution import Execution
 from afdb_helpers.runbook.kernels import Kernel, Kernels
 from afdb_helpers.runbook.outcome import LEAK, RECORD, Ending, Failure
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
     Signer = CryptoSigner | None
-
-_MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that says what went wrong
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -124,20 +122,15 @@ class Running:
 
     def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
         """The notebook, the content of run.json and the page, all telling the same ending."""
-        self._finish_notebook(ending)
+        closing.finish_notebook(self.notebook, ending)
         self._save()
         self._set_end(ending, events, seconds)
-        self._write_page()
+        closing.write_page(self.record, self.notebook)
 
     def _set_end(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
-        data = self.record.data
-        data |= session.facts(events)
-        if data.get("target"):
-            data["who"]["database_role"] = data["target"].get("server", {}).get("role")
-        data |= {"ended": record.now(), "seconds": seconds, "outcome": ending.outcome, "exit_code": ending.exit_code}
-        data |= {"changed": ending.changed, "cause": ending.cause, "failing_cell": ending.cell}
-        data["headline"] = ending.message
-        self.record.data = leaks.cleaned(data, self.request.secrets)[0]
+        closing.end(self.record.data, ending, events)
+        self.record.data["seconds"] = seconds
+        self.record.data = leaks.cleaned(self.record.data, self.request.secrets)[0]
 
     def _withhold(self) -> Failure | None:
         """Remove every file of the record that holds a secret: what is not there cannot be published."""
@@ -154,35 +147,12 @@ class Running:
         self.record.data["withheld"] = sorted(names | set(self.record.data.get("withheld", ())))
         return Failure(LEAK, f"{places}; removed from the record")
 
-    def _finish_notebook(self, ending: Ending) -> None:
-        from nbformat.v4 import new_markdown_cell
-
-        about = self.notebook.metadata["papermill"]
-        about |= {"end_time": record.now(), "exception": ending.exit_code != 0, "cause": ending.cause}
-        about |= {"outcome": ending.outcome, "exit_code": ending.exit_code, "failing_cell": ending.cell}
-        self.notebook.cells = [c for c in self.notebook.cells if _MARK not in c.metadata.get("tags", [])]
-        if ending.exit_code:
-            where = f" in cell `{ending.cell}`" if ending.cell else ""
-            text = f"**{ending.outcome.replace('_', ' ')}**: {ending.cause}{where}. Cells after it never ran."
-            mark = new_markdown_cell(text, id="outcome-mark", metadata={"tags": [_MARK]})  # type: ignore[no-untyped-call]
-            self.notebook.cells.insert(0, mark)
-
     def _save(self) -> None:
         from nbformat import writes
 
         data = writes(self.notebook).encode()  # type: ignore[no-untyped-call]
         for path in self.outputs:
             record.write(path, data)
-
-    def _write_page(self) -> None:
-        from afdb_helpers import pages
-
-        try:
-            page = pages.record(self.record.data, self.notebook)
-        except Exception as error:  # the page is a view of the record: a defect in it must not cost the record
-            self.record.data["page_error"] = f"not made: {type(error).__name__}"
-        else:
-            record.write(self.record.folder / "report.html", page.encode())
 
     def _write_index(self) -> None:
         from afdb_helpers import pages
@@ -204,6 +174,7 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     """Open the record and launch the kernel. Where the record cannot be written or signed, nothing is launched."""
     signer = signing.own()
     where = record.root(targets.environment())
+    _close_abandoned(where)
     book = request.runbook
     values = request.values
     data = {
@@ -238,6 +209,17 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     }
     kept = record.begin(where, runbook=book.name, target=request.target, data=data)
     return Running(request, kept, pool.take(), pool, signals, signer)
+
+
+def _close_abandoned(where: Path) -> None:
+    """Complete the records of runs that were killed; that one cannot be is said, and stops no other run."""
+    try:
+        closed = closing.close_all(where)
+    except Exception as error:
+        sys.stderr.write(f"a record without an end was not closed: {type(error).__name__}: {error}\n")
+    else:
+        for run in closed:
+            sys.stderr.write(f"record {run} had no end, since its process was killed; it is closed as interrupted\n")
 
 
 def _prepared(request: Request) -> NotebookNode:
