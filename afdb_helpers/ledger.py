@@ -46,7 +46,7 @@ def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def position(entry: Mapping[str, Any]) -> str:
     """Where an entry stands: its number, a colon and the hash of its line, which is what the next one holds."""
-    return f"{entry['seq']}:{_sha256(_line(entry))}"
+    return f"{entry['seq']}:{_sha256(line(entry))}"
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -131,25 +131,48 @@ def _tail(file: Any, size: int) -> tuple[bytes, bytes]:
     return (whole.rpartition(b"\n")[2] if newline else b""), torn
 
 
-def _write(file: Any, entry: Mapping[str, Any], last: bytes) -> tuple[bytes, dict[str, Any]]:
+def following(last: bytes, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry as it stands after the line `last`, empty for the first. Raises `Unavailable` where that is no entry."""
     previous = _entry(last) if last else {"seq": 0}
     if previous is None or not isinstance(previous.get("seq"), int):
         raise Unavailable(
-            f"{Path(file.name).name}: its last line is not an entry",
+            "the last line is not an entry",
             why="nothing can be chained to it, so the file was damaged or edited by hand",
-            do=f"restore {file.name} from its copy before anything else is run",
+            do="restore the file from its copy before anything else is run",
         )
     own = {"seq": previous["seq"] + 1, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
     written = own | dict(entry) | own | {"prev": _sha256(last) if last else FIRST}
-    line = _line(written)
-    data = line + b"\n"
+    return dict(json.loads(line(written)))
+
+
+def copy(path: Path, lines: list[bytes]) -> None:
+    """Append lines as they stand in another place, those that are not here yet."""
+    with _locked(path) as file:
+        last, torn = _tail(file, size := file.seek(0, os.SEEK_END))
+        file.truncate(size - len(torn))
+        have = (_entry(last) or {}).get("seq", 0) if last else 0
+        data = b"".join(one + b"\n" for one in lines if (_entry(one) or {}).get("seq", 0) > have)
+        while data:
+            data = data[file.write(data) :]
+        os.fsync(file.fileno())
+
+
+def _write(file: Any, entry: Mapping[str, Any], last: bytes) -> tuple[bytes, dict[str, Any]]:
+    try:
+        written = following(last, entry)
+    except Unavailable as error:
+        raise Unavailable(
+            f"{Path(file.name).name}: its last line is not an entry", why=error.why, do=error.do
+        ) from None
+    data = line(written) + b"\n"
     while data:
         data = data[file.write(data) :]
     os.fsync(file.fileno())
-    return line, json.loads(line)
+    return line(written), written
 
 
-def _line(entry: Mapping[str, Any]) -> bytes:
+def line(entry: Mapping[str, Any]) -> bytes:
+    """An entry as it is written."""
     return json.dumps(entry, ensure_ascii=False, allow_nan=False, default=str).encode()
 
 

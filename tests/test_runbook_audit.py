@@ -371,7 +371,7 @@ def test_a_clock_that_went_back_is_said_and_the_order_is_the_ledgers(where: Path
     lines, previous = [], ledger.FIRST
     for entry, at in zip(entries, ("09", "09", "08", "08", "10", "10"), strict=True):
         entry |= {"at": f"2026-11-28T{at}:00:00.000000+00:00", "prev": previous}
-        lines.append(ledger._line(entry))
+        lines.append(ledger.line(entry))
         previous = ledger._sha256(lines[-1])
     (where / LEDGER).write_bytes(b"\n".join(lines) + b"\n")
     renamed = {}

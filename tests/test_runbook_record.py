@@ -108,11 +108,6 @@ def test_a_record_that_cannot_be_begun_leaves_no_folder(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["ledger.jsonl"]
 
 
-def test_records_at_a_url_are_refused_for_now() -> None:
-    with pytest.raises(ConfigError, match="AFDB_RECORDS is a URL"):
-        record.root({"AFDB_RECORDS": "s3://bucket/records"})
-
-
 def test_a_seal_that_the_ledger_refuses_does_not_appear(tmp_path: Path) -> None:
     kept = begin(tmp_path)
     (tmp_path / "ledger.jsonl").unlink()

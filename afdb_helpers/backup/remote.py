@@ -25,14 +25,14 @@ _FLAT = {"s3", "s3a", "gs", "gcs", "az", "abfs"}  # they have names, and no fold
 Count = Callable[[int], object]
 
 
-def checked(url: str) -> str:
+def checked(url: str, *, what: str = "backup store", setting: str = "AFDB_BACKUPS") -> str:
     """The URL without a slash at its end. Raises `ConfigError` where it holds a password or options; quotes neither."""
     parts = urlsplit(url)
     if parts.password is not None or parts.query or parts.fragment or any(ord(c) < 33 for c in url):
         raise ConfigError(
-            "the URL of the backup store cannot be used",
+            f"the URL of the {what} cannot be used",
             why="it holds a password, options or a space; it is not repeated here",
-            do="leave SCHEME://PLACE/FOLDER in AFDB_BACKUPS, and give credentials by the provider's own settings, "
+            do=f"leave SCHEME://PLACE/FOLDER in {setting}, and give credentials by the provider's own settings, "
             "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     return url.rstrip("/")
@@ -60,6 +60,8 @@ class Remote:
     """The store behind a URL. Every method raises `Unavailable` where the store does not answer or says no."""
 
     url: str
+    what: str = "backup store"
+    setting: str = "AFDB_BACKUPS"
 
     def ids(self) -> dict[str, dict[str, int]]:
         """For every folder of the store its files with their sizes; one listing, nothing is downloaded."""
@@ -90,6 +92,17 @@ class Remote:
                 fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
             fs.put_file(str(path), f"{root}/{name}", callback=_counting(count))
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a small object unless one of that name is there, decided by the store; whether it was written."""
+        with self._asked("written") as (fs, root):
+            if self.url.partition(":")[0] not in _FLAT:
+                fs.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+            try:
+                fs.pipe_file(f"{root}/{name}", data, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
     def get(self, name: str, path: Path, count: Count) -> None:
         """Download a file."""
         with self._asked("read") as (fs, root):
@@ -115,20 +128,20 @@ class Remote:
     def _asked(self, what: str) -> Iterator[tuple[Any, str]]:
         """The file system and the store's root in it; whatever the library raises becomes one of our errors."""
         try:
-            yield _open(self.url)
+            yield _open(self)
         except AfdbError:
             raise
         except ImportError as error:
             raise ConfigError(
-                f"the backup store {self.url} cannot be used here",
+                f"the {self.what} {self.url} cannot be used here",
                 why=f"the library for {self.url.partition(':')[0]} is not installed: {scrubbed(error)}",
                 do="pip install 'afdb-helpers[s3]' for s3://, the provider's fsspec package for others",
             ) from None
         except Exception as error:  # each provider's library has errors of its own; not one may show its request
             raise Unavailable(
-                f"the backup store {self.url} cannot be {what}",
+                f"the {self.what} {self.url} cannot be {what}",
                 why=scrubbed(error),
-                do="check the URL in AFDB_BACKUPS, the credentials in the environment and the network, then run again",
+                do=f"check the URL in {self.setting}, the credentials and the network, then run again",
             ) from None
 
 
@@ -141,9 +154,10 @@ def scrubbed(error: BaseException) -> str:
     return said[:300]
 
 
-def _open(url: str) -> tuple[Any, str]:
+def _open(store: Remote) -> tuple[Any, str]:
     import fsspec
 
+    url = store.url
     options: dict[str, Any] = {"use_listings_cache": False}
     if url.startswith(("s3:", "s3a:")):
         said = targets.environment()
@@ -154,9 +168,9 @@ def _open(url: str) -> tuple[Any, str]:
         fs, root = fsspec.core.url_to_fs(url, **options)
     except ValueError as error:
         raise ConfigError(
-            f"the backup store {url} cannot be used",
+            f"the {store.what} {url} cannot be used",
             why=scrubbed(error),
-            do="set AFDB_BACKUPS to a folder or to a URL like s3://BUCKET/FOLDER",
+            do=f"set {store.setting} to a folder or to a URL like s3://BUCKET/FOLDER",
         ) from None
     return fs, root.rstrip("/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,18 @@ def records() -> None:
 @records.command("list")
 def list_() -> None:
     """Every record, the newest first; one without an end is shown as interrupted."""
-    from afdb_helpers import targets
-    from afdb_helpers.runbook import record
     from afdb_helpers.runbook import records as kept
 
-    say(kept.table(record.root(targets.environment())))
+    say(kept.table(_folder()))
 
 
 @records.command()
 @click.argument("record_id", metavar="ID")
 def show(record_id: str) -> None:
     """One record's facts, and whether its files are still what the run left. ID may be a unique part of it."""
-    from afdb_helpers import targets
-    from afdb_helpers.runbook import record
     from afdb_helpers.runbook import records as kept
 
-    shown = kept.show(kept.find(record.root(targets.environment()), record_id))
+    shown = kept.show(kept.find(_folder(), record_id))
     say(shown)
     shown.raise_unless_ok()
 
@@ -43,12 +40,11 @@ def show(record_id: str) -> None:
 @click.argument("record_id", metavar="[ID]", required=False)
 def close(record_id: str | None) -> None:
     """Complete the record of a run that was killed, or of every one; the next run does it too."""
-    from afdb_helpers import targets
     from afdb_helpers.report import Report, count
-    from afdb_helpers.runbook import closing, record
+    from afdb_helpers.runbook import closing
     from afdb_helpers.runbook import records as kept
 
-    where = record.root(targets.environment())
+    where = _folder()
     closed = [closing.close(kept.find(where, record_id)).id] if record_id else closing.close_all(where)
     rows = tuple({"record": run, "outcome": "interrupted"} for run in closed)
     say(Report(headline=f"{count(len(closed), 'record')} closed in {where}", rows=rows))
@@ -68,16 +64,27 @@ def verify(record_id: str | None, head: str, target: str | None, keys: Path | No
     Needs no database. Exit code 0: none was touched; 3: something was, and is named.
     """
     from afdb_helpers import signing, targets
-    from afdb_helpers.runbook import audit, record
+    from afdb_helpers.runbook import audit, record, shelf
     from afdb_helpers.runbook import records as kept
 
     settings = targets.environment()
     where = record.root(settings)
-    folder = kept.find(where, record_id) if record_id else None
     listed = keys or settings.get("AFDB_SIGNERS")
     believed = signing.believed(Path(listed).expanduser()) if listed else None
-    say(checked := audit.verify(where, folder, head=head, keys=believed, mark=_mark(target)))
+    with tempfile.TemporaryDirectory() as empty:
+        if shelf.behind(where):
+            where = shelf.copy(where, Path(empty))
+        folder = kept.find(where, record_id) if record_id else None
+        say(checked := audit.verify(where, folder, head=head, keys=believed, mark=_mark(target)))
     checked.raise_unless_ok()
+
+
+def _folder() -> Path:
+    """The folder of the records; of an object store the copy here, brought up to date."""
+    from afdb_helpers import targets
+    from afdb_helpers.runbook import record, shelf
+
+    return shelf.fetch(record.root(targets.environment()))
 
 
 def _mark(target: str | None) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ The modules, from what starts a run to what it is made of:
     attestation   a signed statement about a record, to be checked without afdb
     steps         the steps that a runbook lists, held against the journal
     shape         what run.json has to look like
+    shelf         records in an object store
     provenance    who runs what: operator, CI job, commit, versions
     catalogue     the runbooks there are
     parameters    what a runbook may be given, from its syntax tree

@@ -1,7 +1,7 @@
 """What a record gets at its end: from the engine, or afterwards, where the process that ran it was killed.
 
-A run that was killed outright (SIGKILL, no memory, no power) leaves a record without an end. The next run on that machine,
-or `afdb records close`, completes it from its journal: interrupted, with the cell that was running, and who closed it.
+A run that was killed outright (SIGKILL, no memory, no power) leaves a record without an end. The next run on that
+machine, or `afdb records close`, completes it from its journal: interrupted, in the cell that was running.
 """
 
 from __future__ import annotations

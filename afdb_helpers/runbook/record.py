@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import ledger
 from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
-from afdb_helpers.runbook import attestation, shape
+from afdb_helpers.runbook import attestation, shape, shelf
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
 RESERVE = 262_144  # bytes kept for the end of the run, so that a disk that fills up meanwhile still holds it
 SUMS = "SHA256SUMS"
-LEDGER = "ledger.jsonl"
+LEDGER = shelf.LEDGER
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
@@ -70,11 +70,13 @@ class Record:
         ledger_entry: Mapping[str, Any] | None = None,
         signer: CryptoSigner | None = None,
         signed: Mapping[str, Any] | None = None,
+        upload: bool = True,
     ) -> None:
         """Write the final run.json, SHA256SUMS and, with a key, the attestation.
 
         All are on the disk before the ledger is told, and appear after it: so the ledger never names an end that the
-        folder cannot show, and the other way round.
+        folder cannot show, and the other way round. Records of an object store are there before the ledger is told;
+        without `upload` they stay here, and go with the next run.
         """
         shape.check(self.data)
         final = as_json(self.data)
@@ -88,7 +90,7 @@ class Record:
             if ledger_entry is not None:
                 keys = {SUMS: "sha256sums", attestation.NAME: "attestation"}
                 held = {keys[name]: hashlib.sha256(data).hexdigest() for name, data in new.items() if name in keys}
-                ledger.append(self.folder.parent / LEDGER, {**ledger_entry, **held})
+                self._tell({**ledger_entry, **held}, staged, upload=upload)
             for name, part in staged.items():
                 part.replace(self.folder / name)
         finally:
@@ -96,15 +98,22 @@ class Record:
                 part.unlink(missing_ok=True)
         _sync(self.folder)
 
+    def _tell(self, entry: Mapping[str, Any], staged: Mapping[str, Path], *, upload: bool) -> None:
+        """Append the run's end to the ledger; in an object store the record has to be there first."""
+        where = self.folder.parent
+        if shelf.behind(where) is None:
+            ledger.append(where / LEDGER, entry)
+        elif upload:
+            shelf.send(self.folder, staged)
+            shelf.append(where, entry)
+        else:
+            shelf.keep_for_later(self.folder, entry)
+
 
 def root(settings: Mapping[str, str]) -> Path:
-    """The folder of all records: AFDB_RECORDS, else `records` where the command is run."""
+    """The folder of all records: AFDB_RECORDS, else `records` where the command is run; of a URL the copy here."""
     where = settings.get("AFDB_RECORDS") or "records"
-    if "://" in where:
-        raise ConfigError(
-            "AFDB_RECORDS is a URL", why="records are written to a folder for now", do="set AFDB_RECORDS to a folder"
-        )
-    return Path(where).absolute()
+    return shelf.folder(where, settings) if "://" in where else Path(where).absolute()
 
 
 def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, Any], engine: bool = True) -> Record:
@@ -124,7 +133,7 @@ def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, A
         _sync(where)
         if engine:
             entry = {"event": "intent", "run": folder.name, "runbook": runbook, "target": target}
-            record.data["ledger"] = ledger.position(ledger.append(where / LEDGER, entry))
+            record.data["ledger"] = ledger.position(shelf.append(where, entry))
     except (OSError, AfdbError) as error:
         if folder is not None:
             discard(folder)

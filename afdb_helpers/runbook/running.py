@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import signing, targets
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import attestation, closing, leaks, outcome, parameters, provenance, record
+from afdb_helpers.runbook import attestation, closing, leaks, outcome, parameters, provenance, record, shelf
 from afdb_helpers.runbook.execution import Execution
 from afdb_helpers.runbook.kernels import Kernel, Kernels
 from afdb_helpers.runbook.outcome import LEAK, RECORD, Ending, Failure
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
     Signer = CryptoSigner | None
+
+NEWEST = 50  # runs whose records are fetched from an object store before a run, as its evidence
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -82,7 +84,7 @@ class Running:
         except Exception as error:  # a full disk above all; whatever it is, the run did not leave its record
             ending = outcome.judge(events, Failure(RECORD, f"{type(error).__name__}: {error}", ending.cell))
             with contextlib.suppress(Exception):
-                self._seal(ending, events, seconds)
+                self._seal(ending, events, seconds, upload=False)
         self.result = _result(self.request, self.record, ending, seconds)
         self._write_index()
         return self.result
@@ -108,7 +110,7 @@ class Running:
             failure = Failure(LEAK, f"{', '.join(masked['settings'])} in the {masked['place']}; it was masked")
         return events, failure
 
-    def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> Ending:
+    def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float, *, upload: bool = True) -> Ending:
         """Write everything that is still missing, the hashes last. A secret found on the way changes the ending."""
         self._write(ending, events, seconds)
         if (leak := self._withhold()) is not None:
@@ -117,7 +119,7 @@ class Running:
             self._withhold()
         self.record.note("run.end", outcome=ending.outcome, exit_code=ending.exit_code, cause=ending.cause)
         entry = {"event": "end", "run": self.record.id, "outcome": ending.outcome, "exit_code": ending.exit_code}
-        self.record.seal(ledger_entry=entry, signer=self._signer, signed=attestation.signed(events))
+        self.record.seal(ledger_entry=entry, signer=self._signer, signed=attestation.signed(events), upload=upload)
         return ending
 
     def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
@@ -214,6 +216,9 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
 def _close_abandoned(where: Path) -> None:
     """Complete the records of runs that were killed; that one cannot be is said, and stops no other run."""
     try:
+        shelf.fetch(where, newest=NEWEST)
+        for run in shelf.send_rest(where):
+            sys.stderr.write(f"record {run} was not in the store yet; it is now\n")
         closed = closing.close_all(where)
     except Exception as error:
         sys.stderr.write(f"a record without an end was not closed: {type(error).__name__}: {error}\n")
