@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import ledger
-from afdb_helpers.backup.remote import Remote, checked
 from afdb_helpers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from afdb_helpers.backup.remote import Remote
 
 MARK, UNSENT, LEDGER = ".store", ".unsent", "ledger.jsonl"
 _NAMED = {"what": "store of the records", "setting": "AFDB_RECORDS"}
@@ -30,6 +32,8 @@ _AHEAD = 16  # entries asked for at once
 
 def folder(url: str, settings: Mapping[str, str]) -> Path:
     """The folder of this machine for the records at a URL. Raises `ConfigError` where the URL holds a password."""
+    from afdb_helpers.backup.remote import checked
+
     url = checked(url, **_NAMED)
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afdb" / "records"
     root = Path(settings.get("AFDB_RECORDS_CACHE") or default).expanduser().absolute()
@@ -44,9 +48,12 @@ def folder(url: str, settings: Mapping[str, str]) -> Path:
 def behind(where: Path) -> Remote | None:
     """The store that a folder of records belongs to; None for a folder of its own."""
     try:
-        return Remote((where / MARK).read_text(), **_NAMED)
-    except FileNotFoundError:
+        url = (where / MARK).read_text()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    from afdb_helpers.backup.remote import Remote
+
+    return Remote(url, **_NAMED)
 
 
 def append(where: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
