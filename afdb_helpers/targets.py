@@ -202,6 +202,7 @@ _CAUSES = [
      "start the server, or correct host and port in the URL"),
     ("timeout expired|timed out", f"nothing answered within {CONNECT_TIMEOUT} s", "check host, port, VPN and firewall"),
     ("starting up|shutting down|in recovery mode", "the server is starting up or shutting down", "run again soon"),
+    ("conflict with recovery", "the replica cancelled it for what it replays", "run again, or look at the primary"),
     ("too many clients|remaining connection slots", "the server has no connection left", "close idle sessions"),
     ("SSL|certificate", "the TLS connection could not be made", "check sslmode and sslrootcert in the URL"),
     ("permission denied|must be owner|row-level security", "the role may not read all that is there",

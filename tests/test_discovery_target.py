@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def test_a_role_with_no_rights_is_shown_what_can_be_shown_and_told_what_cannot(c
     with _target(clerk).connect() as connection:
         found = discovery.look(connection, _target(clerk), folder=tmp_path, models=False)
     assert [row["what"] for row in found.server.parts[0].rows] == ["the content and the statistics of 4 tables of 4"]
-    assert found.server.remedy == 'GRANT pg_read_all_data TO "discovery_clerk"'
+    assert found.server.remedy == "GRANT pg_read_all_data TO discovery_clerk"
     assert {row["table"] for row in found.tables.rows} == {"tenant", "t1", "t2", "t3"}
     assert all(row["empty"] is None for row in found.tables.rows), "not known is not 0"
     assert "not analysed, or not shown to the role" in found.tenants.headline
@@ -287,3 +288,66 @@ def test_a_large_schema_is_drawn_by_its_most_related_tables() -> None:
     assert "zz" in found.svg
     assert "t199 ||--o{ zz" in found.markdown
     assert set(found._repr_mimebundle_()) == {"text/plain", "text/markdown", "image/svg+xml"}
+
+
+# --- what cannot be looked at
+
+
+@pytest.mark.parametrize(("said", "why"), [
+    ("FATAL:  the database system is starting up", "starting up or shutting down"),
+    ("FATAL:  the database system is shutting down", "starting up or shutting down"),
+    ("ERROR:  canceling statement due to conflict with recovery", "the replica cancelled it for what it replays"),
+    ("FATAL:  sorry, too many clients already", "no connection left"),
+])  # fmt: skip
+def test_a_server_that_cannot_answer_now_is_said_to_be_one(said: str, why: str) -> None:
+    found = targets.cannot_look(_target("postgresql://localhost/d"), Exception(said))
+    assert isinstance(found, Unavailable)
+    assert why in found.why
+    assert found.do
+
+
+def _damaged(file: Path) -> None:
+    whole = bytearray(file.read_bytes())
+    whole[4096:8192] = b"\xff" * 4096
+    file.write_bytes(whole)
+
+
+def _found(url: str, folder: Path) -> Report:
+    with _target(url).connect() as connection:
+        return discovery.finding(discovery.look(connection, _target(url), folder=folder, models=False))
+
+
+@pytest.mark.parametrize(("harm", "why"), [
+    (lambda file: file.write_bytes(os.urandom(8192)), "not a SQLite database"),
+    (_damaged, "the file is damaged"),
+    (lambda file: file.unlink(), "SQLite would create an empty database"),
+], ids=["encrypted", "corrupt", "gone"])  # fmt: skip
+def test_a_file_that_cannot_be_read_is_said_to_be_one(harm: Callable[[Path], Any], why: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    _run(f"sqlite:///{file}", "CREATE TABLE t (i)", "CREATE TABLE u (i)", "INSERT INTO t VALUES (1)")
+    harm(file)
+    with pytest.raises(Unavailable) as caught:
+        _found(f"sqlite:///{file}", tmp_path)
+    assert why in caught.value.why
+
+
+def test_a_file_in_wal_mode_that_nobody_may_write_beside_is_said_to_be_one(tmp_path: Path) -> None:
+    if os.getuid() == 0:
+        pytest.skip("root may write anywhere")
+    file = tmp_path / "closed" / "x.db"
+    file.parent.mkdir()
+    _run(f"sqlite:///{file}", "PRAGMA journal_mode = WAL", "CREATE TABLE t (i)")
+    file.parent.chmod(0o500)
+    with pytest.raises(Unavailable, match="cannot be looked at"):
+        _found(f"sqlite:///{file}", tmp_path)
+    file.parent.chmod(0o700)
+
+
+def test_a_file_that_another_process_writes_is_read_all_the_same_or_said_to_be_locked(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    _run(url, "CREATE TABLE t (i)")
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as writer:
+        writer.exec_driver_sql("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable) as caught, _target(url).connect() as connection:
+            discovery.tables(connection)
+    assert "another process is writing" in caught.value.why

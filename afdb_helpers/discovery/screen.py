@@ -14,13 +14,14 @@ from afdb_helpers.discovery.chain import models as compared
 from afdb_helpers.discovery.chain import project as in_folder
 from afdb_helpers.discovery.replay import stamp, state
 from afdb_helpers.discovery.settings import configuration
-from afdb_helpers.errors import AfdbError, Unavailable
+from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Picture, Report
-from afdb_helpers.targets import Target
+from afdb_helpers.targets import Target, cannot_look
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+WELL = ("server", "way", "state", "blockers", "advice")  # what has to be well for the whole to be
 TOP = 5  # pieces of advice on the first screen
 
 
@@ -77,23 +78,23 @@ def look(
     """Look at everything, the project and one database, and change neither. `before` is what an earlier run kept."""
     past = before or {}
     found = in_folder(folder, ini=ini, python=python, before=past.get("revisions"))
-    stamped, live = _seen(lambda: stamp(connection)), _seen(lambda: catalog.snapshot(connection))
+    stamped, live = _seen(at, lambda: stamp(connection)), _seen(at, lambda: catalog.snapshot(connection))
     parts: dict[str, Any] = {
         "models": compared(found.project) if models else Report(headline="models: not compared, as asked"),
         "configuration": configuration(folder),
-        "server": _seen(lambda: target.server(connection)),
-        "way": _seen(lambda: target.way(at)),
-        "state": live if isinstance(live, Unseen) else _seen(lambda: state(connection, found.project, live=live)),
-        "tables": _seen(lambda: sizing.tables(connection, before=past if past.get("tables") else None)),
-        "tenants": _seen(lambda: sizing.tenants(connection)),
-        "blockers": _seen(lambda: target.blockers(connection)),
-        "advice": _seen(lambda: advising.advice(connection)),
+        "server": _seen(at, lambda: target.server(connection)),
+        "way": _seen(at, lambda: target.way(at)),
+        "state": live if isinstance(live, Unseen) else _seen(at, lambda: state(connection, found.project, live=live)),
+        "tables": _seen(at, lambda: sizing.tables(connection, before=past if past.get("tables") else None)),
+        "tenants": _seen(at, lambda: sizing.tenants(connection)),
+        "blockers": _seen(at, lambda: target.blockers(connection)),
+        "advice": _seen(at, lambda: advising.advice(connection)),
         "entities": live if isinstance(live, Unseen) else diagram.entities(live),
     }
     here = stamped if isinstance(stamped, tuple) else ()
     return Discovery(
         headline=f"{at.name}: {parts['state'].headline}",
-        ok=all(parts[name].ok for name in ("server", "way", "state", "blockers", "advice")),
+        ok=all(parts[name].ok for name in WELL) and not any(isinstance(part, Unseen) for part in parts.values()),
         rows=tuple(_lines(found, parts)),
         remedy=next_step(parts),
         project=found,
@@ -129,7 +130,7 @@ def _lines(found: Found, parts: Mapping[str, Report]) -> list[dict[str, Any]]:
     return lines
 
 
-def _seen(look_at: Callable[[], Any]) -> Any:
+def _seen(at: Target, look_at: Callable[[], Any]) -> Any:
     """The answer, or in its place why there is none."""
     from sqlalchemy.exc import DBAPIError
 
@@ -140,16 +141,16 @@ def _seen(look_at: Callable[[], Any]) -> Any:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        why = str(error.orig).strip().splitlines()[0]
-        gone = Unavailable("this cannot be looked at", why=why, do="grant the role what it lacks, then run again")
-        return Unseen(headline=f"not seen: {why}", ok=False, remedy=gone.do, error=gone)
+        gone = cannot_look(at, error)
+        return Unseen(headline=f"not seen: {gone.why}", ok=False, remedy=gone.do, error=gone)
 
 
 def finding(found: Discovery) -> Report:
     """What a discovery ends with: whatever state was found, to have found it is well; its remedy is the next step.
 
-    Raises where the state could not be looked at: then nothing was found.
+    Raises where the state or the tables could not be looked at: then nothing was found.
     """
-    if isinstance(found.state, Unseen):
-        raise found.state.error
+    for part in (found.state, found.tables):
+        if isinstance(part, Unseen):
+            raise part.error
     return Report(headline=found.state.headline, remedy=found.remedy)

@@ -30,7 +30,7 @@ def server(connection: Connection, *, on: dt.date | None = None) -> Report:
         return Report(headline=f"SQLite {found.version}, database {found.database}", rows=_rows(facts))
     more = ask(connection, "target_facts")[0]
     ends = supported(more["major"], on or dt.datetime.now(dt.UTC).date())
-    unseen = _unseen(more, '"{}"'.format((found.role or "").replace('"', '""')))
+    unseen = _unseen(more)
     facts |= {"supported": ends.headline} | _told(more)
     kept = (Report(headline="not seen", ok=False, rows=tuple(unseen)),) if unseen else ()
     return Report(
@@ -112,16 +112,16 @@ def _told(more: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unseen(more: dict[str, Any], role: str) -> list[dict[str, str]]:
+def _unseen(more: dict[str, Any]) -> list[dict[str, str]]:
     """What the role is not shown, with the grant that would change it."""
     found = []
     if more["readable"] < more["tables"]:
         lacking = more["tables"] - more["readable"]
         found.append({"what": f"the content and the statistics of {count(lacking, 'table')} of {more['tables']}",
-                      "remedy": "GRANT pg_read_all_data TO " + role})  # fmt: skip
+                      "remedy": more["to_read"]})  # fmt: skip
     if not more["sees_other_sessions"]:
         found.append({"what": "what the sessions of other roles do",
-                      "remedy": "GRANT pg_read_all_stats TO " + role})  # fmt: skip
+                      "remedy": more["to_see_sessions"]})  # fmt: skip
     return found
 
 

@@ -16,7 +16,9 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
        CASE WHEN has_database_privilege(current_database(), 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
             THEN pg_database_size(d.oid)::bigint END AS bytes,
        (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type = 'client backend') AS connections,
-       r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE') AS sees_other_sessions
+       r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE') AS sees_other_sessions,
+       format('GRANT pg_read_all_data TO %I', current_user) AS to_read,
+       format('GRANT pg_read_all_stats TO %I', current_user) AS to_see_sessions
 FROM pg_roles r
 JOIN pg_database d ON d.datname = current_database()
 CROSS JOIN LATERAL (
