@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from afdb_helpers.cli import records_pages
 from afdb_helpers.cli.show import say
 from afdb_helpers.errors import Unavailable
 
@@ -102,3 +103,8 @@ def _mark(target: str | None) -> dict[str, Any] | None:
             do="give --head as an earlier `afdb records verify` printed it",
         )
     return found
+
+
+records.add_command(records_pages.site)
+records.add_command(records_pages.diff)
+records.add_command(records_pages.export)

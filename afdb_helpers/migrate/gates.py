@@ -55,6 +55,8 @@ def backed_up(
     an object store the sizes and the manifest's seal are looked at, and a restore hashes what it fetches.
     """
     if open_ := _open(plan, target):
+        if rehearsal is not None:
+            note("evidence", kind="rehearsed backup", id=rehearsal["backup"])  # named for the record, not looked at
         return open_
     if rehearsal is None:
         raise _unsafe(plan, target, "none was rehearsed on")

@@ -1,159 +1,129 @@
-"""Records as offline HTML: one page a record, one index. No script, nothing loaded from anywhere.
+"""Records as offline HTML: a page for each, one for each target, and one of all. Nothing is loaded from anywhere.
 
-A page is made from the record's own files (`run.json`, `notebook.ipynb`); what a cell put out is cleaned of all but
-harmless markup, and a strict Content-Security-Policy keeps whatever slips through inert.
+    facts         the eight questions that a reader a year later asks, answered
+    outcomes      how an outcome is said and marked
+    cells         a notebook's cells and outputs, harmless and of bounded size
+    markup        text and markup from anywhere made harmless
+    listing       the rows of the page of all records
+    history       a target's timeline, its revision over time, how long its steps take
+    plans         a migration plan to read before it is approved
+
+Each page forbids itself everything but its own style (and, on the page of all records, its own script), both named by
+their hashes in its Content-Security-Policy: whatever else finds a way in stays inert.
 """
 
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afdb_helpers.pages import facts, history, outcomes
+from afdb_helpers.pages.listing import row as row
+from afdb_helpers.pages.markup import clean as clean
+from afdb_helpers.pages.markup import plain as plain
+from afdb_helpers.report import count
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_UNSEEN = re.compile(
-    r"\x1b\[[0-9:;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a terminal's colours, titles and links
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # control characters but tab and line feed
-    r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"  # of no width, or turning the direction of what follows
-)
-_IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
-_TAGS = {"p", "strong", "em", "code", "pre", "span", "div", "br", "table", "thead", "tbody", "tr", "th", "td", "ul",
-         "ol", "li", "h1", "h2", "h3", "h4", "a", "blockquote", "hr", "img", "figure", "figcaption"}  # fmt: skip
+_SEALED = "Its files and their hashes stand beside this page in SHA256SUMS."
+_OPEN = "It was never sealed: the run that it is of has no end."
+_EXPORTED = "Made for a ticket; the record's own files and their hashes are in the zip beside it."
 
 
-def record(run: Mapping[str, Any], notebook: Mapping[str, Any]) -> str:
-    """The page of one record: first who, what, when, why and with what result, then the notebook as it ran."""
-    title = f"{(run.get('runbook') or {}).get('name', 'run')} · {run.get('id', '')}"
-    cells = [_cell(cell) for cell in notebook.get("cells", ()) if "".join(cell.get("source", "")).strip()]
-    shown = {"title": title, "run": run, "facts": facts(run), "cells": cells}
-    return _environment().get_template("record.html").render(shown)
+def record(run: Mapping[str, Any], notebook: Mapping[str, Any], *, home: str = "../") -> str:
+    """The page of one record: the eight questions answered, then the notebook as it ran.
+
+    `home` leads to the folder of the records; empty for a page that stands alone.
+    """
+    from afdb_helpers.pages.cells import Cells
+
+    name = facts.part(run, "target").get("name")
+    sealed = _EXPORTED if not home else _SEALED if run.get("ended") else _OPEN
+    return _page(
+        "record.html", "style.css", title=facts.title(run), run=run, facts=facts.facts(run), home=home, sealed=sealed,
+        warnings=facts.warnings(run), cells=Cells().shown(notebook), target=name and history.file_name(str(name)),
+        sign=outcomes.sign(run), colour=outcomes.colour(run), said=outcomes.said(run), change=outcomes.change(run),
+        headline=str(run.get("headline") or run.get("cause") or ""), empty=_empty(run),
+    )  # fmt: skip
 
 
-def index(runs: Iterable[Mapping[str, Any]]) -> str:
-    """The page of all records, the newest first."""
-    rows = sorted(runs, key=lambda run: str(run.get("id")), reverse=True)
-    return _environment().get_template("index.html").render(runs=rows, title="Records")
+def index(total: int, targets: Iterable[str] = ()) -> tuple[str, str]:
+    """The page of all records around its table's body, which is of rows as `row` makes them, one a line."""
+    links = [(name, history.file_name(name)) for name in sorted(targets)]
+    page = _page("index.html", "style.css", "index.css", script="index.js", title="Records", targets=links,
+                 count=count(total, "record"))  # fmt: skip
+    head, _, tail = page.partition("<tbody></tbody>")
+    return head, tail
 
 
-def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The questions that a reader a year later asks, with their answers; a question without one is left out."""
-    who, target, approval, book = (run.get(key) or {} for key in ("who", "target", "approval", "runbook"))
-    started, ended = run.get("started"), run.get("ended")
-    server = target.get("server") or {}
-    place = " · ".join(str(p) for p in (target.get("name"), target.get("label"), server.get("version")) if p)
-    asked = [
-        ("Who", " · ".join(str(v) for v in (who.get("os_user"), who.get("git_author"), who.get("ci_actor")) if v)),
-        ("What", f"{book.get('name', '')} ({', '.join(f'{k}={v}' for k, v in parameters(run))})"),
-        ("Where", place),
-        ("When", f"{started} to {ended or 'no end was recorded'}"),
-        ("Took", f"{run['seconds']:.1f} s" if isinstance(run.get("seconds"), int | float) else ""),
-        ("Why", " · ".join(str(v) for v in (approval.get("change_ref"), approval.get("reason")) if v)),
-        ("Approved", str(approval.get("digest") or "")),
-        ("Evidence", ", ".join(str(e.get("id", e)) for e in run.get("evidence") or ())),
-        ("Cause", str(run.get("cause") or "")),
-        ("Code", str((run.get("git") or {}).get("sha") or "")),
-    ]
-    return [(question, answer) for question, answer in asked if answer]
-
-
-def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The parameters that were set to something."""
-    return [(k, v) for k, v in (run.get("parameters") or {}).items() if v not in ("", None)]
+def target(name: str, runs: Sequence[history.Short], moves: Sequence[history.Short], total: int) -> str:
+    """The page of one target, of what `history.short` took of its newest runs and of those that moved its revision."""
+    return _page("target.html", "style.css", "target.css", title=name, total=total, brief=history.BRIEF,
+                 **history.view(name, runs, moves))  # fmt: skip
 
 
 def plan(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, *, form: str = "markdown") -> str:
     """A migration plan to read before it is approved, as `markdown` or as one `html` page."""
     from afdb_helpers.pages import plans
+    from afdb_helpers.pages.cells import markdown
 
     text = plans.markdown(plan, rehearsal)
     if form == "markdown":
         return text
-    title, body = f"Migration plan {plan['digest'][:19]}", clean(_markdown()(text))
-    return _environment().get_template("plan.html").render(title=title, body=body)
-
-
-def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
-    source = "".join(cell.get("source", ""))
-    if cell["cell_type"] == "markdown":
-        return {"kind": "markdown", "html": clean(_markdown()(source))}
-    status = cell.get("metadata", {}).get("papermill", {}).get("status", "")
-    outputs = [shown for output in cell.get("outputs", ()) if (shown := _output(output))]
-    return {"kind": "code", "source": source, "status": status, "outputs": outputs}
-
-
-def _output(output: Mapping[str, Any]) -> dict[str, str] | None:
-    """The richest form of an output that is harmless: picture, markup, text."""
-    if output["output_type"] == "stream":
-        return {"text": plain("".join(output["text"])), "name": output["name"]}
-    if output["output_type"] == "error":
-        return {"text": plain("\n".join(output["traceback"])), "name": "error"}
-    data = {kind: "".join(v) if isinstance(v, list) else v for kind, v in output.get("data", {}).items()}
-    for kind in _IMAGES:
-        if kind in data:
-            raw = data[kind] if kind != "image/svg+xml" else base64.b64encode(data[kind].encode()).decode()
-            return {"image": f"data:{kind};base64,{re.sub(r'[^A-Za-z0-9+/=]', '', raw)}"}
-    if "text/html" in data:
-        return {"html": clean(data["text/html"])}
-    return {"text": plain(data["text/plain"]), "name": "result"} if "text/plain" in data else None
-
-
-def plain(text: str) -> str:
-    """Text without what is not seen but acts: terminal sequences, control characters, turned directions."""
-    return _UNSEEN.sub("", text)
-
-
-def clean(markup: str) -> str:
-    """Markup with known tags, inline layout and embedded pictures alone; everything else is escaped."""
-    import bleach
-    from bleach.css_sanitizer import CSSSanitizer
-
-    layout = [
-        "border-bottom",
-        "border-collapse",
-        "color",
-        "font-variant-numeric",
-        "padding",
-        "text-align",
-        "vertical-align",
-        "white-space",
-    ]
-    cleaned: str = bleach.clean(
-        markup, tags=_TAGS, attributes=_attribute, css_sanitizer=CSSSanitizer(allowed_css_properties=layout),
-        protocols=["https", "data", "http"],
-    )  # fmt: skip
-    return cleaned
-
-
-def _attribute(tag: str, name: str, value: str) -> bool:
-    """Layout anywhere, links that are no documents themselves, pictures that stand in the page: nothing is loaded."""
-    if tag == "a" and name == "href":
-        return not value.strip().lower().startswith("data:")
-    return name == "style" or (tag == "img" and (name == "alt" or (name == "src" and value.startswith("data:image/"))))
+    title = f"Migration plan {plan['digest'][:19]}"
+    return _page("plan.html", "style.css", title=title, body=markdown(text))
 
 
 @cache
-def _markdown() -> Any:
-    import mistune
+def version() -> str:
+    """A hash of everything that pages are made by: kept parts of another version are made anew."""
+    made = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.iterdir()):
+        made.update(path.read_bytes() if path.is_file() else b"")
+    return made.hexdigest()[:16]
 
-    return mistune.create_markdown(escape=True, plugins=["table"])
+
+def policy(style: str, script: str = "") -> str:
+    """The Content-Security-Policy of a page that holds this style and this script, and may hold pictures as data."""
+    scripts = f"script-src {_source(script)}; " if script else ""
+    return (f"default-src 'none'; style-src {_source(style)}; {scripts}img-src data:; base-uri 'none'; "
+            "form-action 'none'")  # fmt: skip
+
+
+def _page(template: str, *styles: str, script: str = "", **shown: Any) -> str:
+    style, code = "".join(_part(name) for name in styles), _part(script) if script else ""
+    made = _environment().get_template(template)
+    return made.render(style=style, script=code, policy=policy(style, code), **shown)
+
+
+@cache
+def _part(name: str) -> str:
+    return (Path(__file__).parent / name).read_text()
+
+
+@cache
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _empty(run: Mapping[str, Any]) -> str:
+    kept = "JupyterLab has its notebook" if run.get("mode") == "interactive" else "it left no notebook"
+    return f"No cells are shown: {kept}."
 
 
 @cache
 def _environment() -> Environment:
     from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-    folder = Path(__file__).parent
-    made = Environment(
-        loader=FileSystemLoader(folder),
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=ChainableUndefined,  # the record of a run that was killed lacks a part or two
         trim_blocks=True,
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
-    made.filters["outcome"] = lambda value: str(value or "no end").replace("_", " ")
-    return made

@@ -17,6 +17,9 @@ The modules, from what starts a run to what it is made of:
     checking      one record held against its sums, journal, signature and the ledger
     records       records read, found, checked
     listing       the list of all records, quick with thousands
+    site          the pages over all records, kept up to date
+    comparing     two records against each other, in words
+    exporting     a record to hang on a ticket
     record        the folder a run leaves, written so that a crash leaves it readable
     attestation   a signed statement about a record, to be checked without afdb
     steps         the steps that a runbook lists, held against the journal

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,14 @@ def readable(folder: Path) -> dict[str, Any]:
 
 def each(where: Path) -> Iterator[dict[str, Any]]:
     """Every record under `where`, the newest by the ledger's numbers first."""
-    numbers = _numbers(where)
-    for name in listing.ordered({name: numbers.get(name, 0) for name in names(where)}):
+    for name in ordered(where, names(where)):
         yield readable(where / name)
+
+
+def ordered(where: Path, found: Iterable[str]) -> list[str]:
+    """Ids of records, the newest by the ledger's numbers first."""
+    numbers = _numbers(where)
+    return listing.ordered({name: numbers.get(name, 0) for name in found})
 
 
 def names(where: Path) -> list[str]:

@@ -157,14 +157,12 @@ class Running:
             record.write(path, data)
 
     def _write_index(self) -> None:
-        from afdb_helpers import pages
-        from afdb_helpers.runbook import records
+        from afdb_helpers.runbook import site
 
         where = self.record.folder.parent
         try:
-            runs = [run | {"page": (where / run["id"] / "report.html").is_file()} for run in records.each(where)]
-            record.write(where / "index.html", pages.index(runs).encode())
-        except Exception as error:  # the index is a view of all records, and no part of this one
+            site.update(where)
+        except Exception as error:  # the pages are a view of all records, and no part of this one
             sys.stderr.write(f"{where / 'index.html'} was not written: {type(error).__name__}: {error}\n")
 
     async def _meanwhile(self) -> None:
@@ -275,4 +273,4 @@ def _part(said: list[str], part: str) -> str:
 def _import_pages() -> None:
     from afdb_helpers import pages
 
-    pages.index([])
+    pages.record({}, {"cells": [{"cell_type": "markdown", "source": "."}]})
