@@ -65,7 +65,7 @@ class Left:
     """What one run left: the only record in a folder of records."""
 
     def __init__(self, where: Path) -> None:
-        found = [path for path in where.iterdir() if path.is_dir()]
+        found = [path for path in where.iterdir() if path.is_dir() and path.name != "site"]
         assert len(found) == 1, f"{len(found)} records in {where}"
         self.folder = found[0]
         self.run: dict[str, Any] = json.loads((self.folder / "run.json").read_bytes())
