@@ -379,6 +379,14 @@ def test_rows_are_sorted_by_total_and_the_unfit_are_told_apart() -> None:
     assert all(row["why not"] for row in report.parts[0].rows)
 
 
+def test_with_a_top_the_dearer_offers_are_told_in_short_and_none_is_left_out() -> None:
+    whole, short = (pricing.compare(pricing.workload(**SMALL), top=top) for top in (None, 5))
+    assert [row["offer"] for row in short.rows + short.parts[0].rows] == [row["offer"] for row in whole.rows]
+    assert all("bill" in row and "labour" not in row for row in short.rows)  # the five cheapest cost no labour
+    assert "dearer offers" in short.parts[0].headline
+    assert short.parts[1] == whole.parts[0]
+
+
 def test_needs_that_no_offer_meets_are_not_ok() -> None:
     needs = pricing.workload(ram_gb=20_000, pitr_days=100, region="eu", production=True)
     report = pricing.compare(needs)

@@ -49,9 +49,15 @@ def compare(
     return Report(
         headline=f"{len(feasible)} of {len(found)} offers meet every need as far as is known; the least bill {known}"
         f"is {best.offer.id}: {best} a month{said(rate)}",
-        rows=rows[:top],
+        rows=_narrow(rows[:top]) if top else rows,
         parts=(*_dearer(rows[top:] if top else ()), *([part] if others else [])),
     )
+
+
+def _narrow(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows without the columns that are empty in all of them, and without the amount that the bill says too."""
+    names = [name for name in rows[0] if name != "USD a month" and any(row[name] for row in rows)]
+    return tuple({name: row[name] for name in names} for row in rows)
 
 
 def _dearer(rows: Sequence[Row]) -> Iterator[Report]:
