@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afdb_helpers import revisions
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.report import Report, count
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ReflectedForeignKeyConstraint
     from sqlalchemy.engine.reflection import Inspector
 
-VERSION_TABLE = "alembic_version"
+VERSION_TABLE = revisions.VERSION_TABLE
 SHAPE = 2  # of a snapshot: a cached one of another shape is none
 Table = dict[str, Any]
 
@@ -96,6 +97,14 @@ def identity(connection: Connection) -> Identity:
         withheld = question("identity").replace("(SELECT system_identifier::text FROM pg_control_system())", "NULL")
         row = connection.exec_driver_sql(withheld).mappings().one()
     return Identity(dialect="postgresql", **row)
+
+
+def is_same(ours: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether a session of the Alembic process stands on the database of these facts, by what it said of itself."""
+    if ours["dialect"] == "sqlite":
+        return said.get("dialect") == "sqlite" and Path(said["database"]).resolve() == Path(ours["database"]).resolve()
+    known = [key for key in ("system_identifier", "oid", "database") if ours[key] is not None and said.get(key)]
+    return "oid" in known and all(str(said[key]) == str(ours[key]) for key in known)
 
 
 def heads(connection: Connection) -> tuple[str, ...]:

@@ -33,7 +33,10 @@ def schema(connection: Connection, project: Project) -> Report:
 def data(connection: Connection, before: Mapping[str, Any], project: Project) -> Report:
     """Every value of a record's `before.json` against what stands now, through what the chain declares in between."""
     taken = Fingerprint.from_dict(before["data"])
-    declared = mapping(project.graph(), tuple(before.get("revisions", ())), catalog.heads(connection))
+    graph = project.graph()
+    declared = mapping(graph, tuple(before.get("revisions", ())), catalog.heads(connection))
+    if repaired := before.get("repaired"):
+        declared = replace(graph, revisions=(graph.get(repaired),)).mapping()
     return fingerprint.compare(taken, connection, mapping=declared, live=connection.dialect.name == "postgresql")
 
 

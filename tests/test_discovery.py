@@ -58,7 +58,7 @@ def _stamp(revision: str) -> str:
 
 BACK = ["ALTER TABLE customer DROP note", "ALTER TABLE customer RENAME title TO name"]
 STRAY = "ALTER TABLE customer ADD stray int"
-MEND = "afdb upgrade converges a known faulty state; else write a revision that mends it"
+MEND = "afdb adopt --repair converges a known faulty state; else write a revision for it"
 CASES = {
     "at the head": ([], f"at {SECOND} (head)", True, ""),
     "behind": ([*BACK, _stamp(FIRST)], f"at {FIRST}, 1 revision behind", True, "afdb run backup"),
@@ -74,10 +74,10 @@ CASES = {
     "a table that no revision made": (["CREATE TABLE theirs (i int)"], f"at {SECOND} (head)", True, ""),
     "not stamped, equal to the head": (["DROP TABLE alembic_version"],
                                        f"not stamped, and the schema equals {SECOND}", False,
-                                       "afdb upgrade stamps and converges it"),
+                                       "afdb adopt, which verifies and stamps it"),
     "not stamped, equal to an earlier one": (["DELETE FROM alembic_version", *BACK],
                                              f"not stamped, and the schema equals {FIRST}", False,
-                                             "afdb upgrade stamps and converges it"),
+                                             "afdb adopt, which verifies and stamps it"),
     "not stamped, equal to none": (["DELETE FROM alembic_version", STRAY], "not stamped, and equal to no revision",
                                    False, "afdb upgrade"),
     "ahead": ([_stamp("later")], "ahead: stamped later, which this project does not have", False,

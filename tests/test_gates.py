@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 import projects
 import pytest
+import sqlalchemy as sa
 
 from afdb_helpers import backup, migrate, migration_plan, rehearsal, signing, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migrate import approvals, gates
+from afdb_helpers.migrate.gates import GATES, Opened, insist
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
@@ -291,3 +293,84 @@ def test_a_downgrade_is_rehearsed_like_an_upgrade(made: Prepared, postgres: Serv
         )
     assert (plan.rehearsed, again.digest) == (True, plan.digest)
     postgres.drop_database("gates_down")
+
+
+# --- Sound ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def standing(postgres: Server, tmp_path: Path) -> Iterator[tuple[Target, Project]]:
+    """A protected target at the first revision, migrated by us, with the project beside it."""
+    url, project = postgres.create_database("gates_sound"), projects.small(tmp_path / "project")
+    migrate.upgrade(targets.parse("default", url, {}), project, revision=projects.FIRST)
+    yield targets.parse("production", url, {}), project
+    postgres.drop_database("gates_sound")
+
+
+def _sound(target: Target, project: Project, **more: Any) -> Opened:
+    with target.connect() as connection:
+        plan = migrate.plan(connection, project, "head", "upgrade")
+        return migrate.sound(plan, target, connection, project, **more)
+
+
+def _do(target: Target, statement: str) -> None:
+    with sa.create_engine(target.secret_url(), poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_a14_drift_is_refused_with_what_differs_unless_it_is_accepted_on_the_record(
+    standing: tuple[Target, Project],
+) -> None:
+    target, project = standing
+    assert "is what the chain makes" in _sound(target, project).headline, "the control: without drift it is open"
+    _do(target, "ALTER TABLE customer ADD stray int")
+    with pytest.raises(Refused, match=f"not what the chain makes at {projects.FIRST}") as caught:
+        _sound(target, project)
+    assert "customer.stray (absent in the chain, INTEGER here)" in caught.value.why
+    assert "--accept-drift" in caught.value.do
+    notes: list[tuple[str, dict[str, Any]]] = []
+    assert _sound(target, project, accept_drift=True, note=lambda event, **facts: notes.append((event, facts))).ok
+    assert notes == [("waiver", {"waiver": "accept_drift", "target": "production"})]
+
+
+def test_a_file_that_was_edited_after_it_was_applied_is_refused(standing: tuple[Target, Project]) -> None:
+    """The trap: an applied revision file edited, unnoticed by Alembic. No record is needed: the database remembers."""
+    target, project = standing
+    path = project.graph().get(projects.FIRST).path
+    applied = path.read_text()
+    path.write_text(f"{applied}# edited\n")
+    with pytest.raises(Refused, match=f"file of revision {projects.FIRST} was edited after it was applied") as caught:
+        _sound(target, project)
+    assert "restore the file" in caught.value.do
+    later = project.graph().get(projects.SECOND).path
+    path.write_text(applied)
+    later.write_text(later.read_text() + "# edited\n")
+    assert _sound(target, project).ok, "the control: one that was not applied yet may be edited"
+
+
+def test_a7_a_hazard_is_refused_by_the_gate(standing: tuple[Target, Project]) -> None:
+    target, project = standing
+    _do(target, "INSERT INTO customer VALUES (1, 'a'), (2, 'a')")
+    engine = sa.create_engine(target.secret_url(), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY one ON customer (name)")
+    with pytest.raises(Refused, match="invalid index") as caught:
+        _sound(target, project, accept_drift=True)
+    assert "REINDEX INDEX CONCURRENTLY one" in caught.value.do
+
+
+# --- All of them ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", ["sound", "rehearsed", "backed_up", "approval", "another plan"])
+def test_a27_a30_what_writes_asks_for_every_gate_by_itself(made: Prepared, without: str) -> None:
+    """A notebook without a gate's cell changes nothing."""
+    plan = _other(made.plan, to="x") if without == "another plan" else made.plan
+    opened = [Opened(headline="", gate=gate, digest=plan.digest) for gate in GATES if gate != without]
+    with pytest.raises(Refused, match="target production is not changed") as caught:
+        migrate.carry_out(made.target, made.project, made.plan, opened)
+    assert "afdb apply" in caught.value.do
+    if without != "another plan":
+        assert f"{without} was not asked" in caught.value.what
+    assert migrate.standing(made.target)["revisions"] == [projects.FIRST]
+    insist(made.plan, made.target, [Opened(headline="", gate=gate, digest=made.plan.digest) for gate in GATES])

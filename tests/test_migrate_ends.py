@@ -212,7 +212,8 @@ def test_the_run_that_stamps_leaves_its_id_and_the_plans_digest(target: Target, 
         plan = migration_plan.make(connection, fresh.graph())
     migrate.carry_out(target, fresh, plan, run_id="it's 100% run-7")
     said = json.loads(_ask(target, "SELECT obj_description('alembic_version'::regclass)"))
-    assert said == {"run": "it's 100% run-7", "plan": plan.digest}
+    files = {r.id: r.sha256[:16] for r in fresh.graph().revisions}
+    assert said == {"run": "it's 100% run-7", "plan": plan.digest, "files": files}
     assert catalog.digest(plan.content) == said["plan"]
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import migration_plan, revisions, targets
+from afdb_helpers import migration_plan, pages, revisions, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.migration_plan import MigrationPlan
+from afdb_helpers.migration_plan import MigrationPlan, offline
 from afdb_helpers.revisions import Graph
 
 pytestmark = pytest.mark.xdist_group("migration_plan")  # what they share is made once
@@ -174,3 +175,78 @@ def test_a_rehearsal_of_something_else_is_not(database: str, graph: Graph) -> No
     plan = _make(database, graph, rehearsed=rehearsed.as_dict())
     assert not plan.rehearsed
     assert plan.digest != rehearsed.digest
+
+
+# --- its schema
+
+
+def test_what_is_printed_as_json_is_as_the_shipped_schema_says(database: str, graph: Graph) -> None:
+    import jsonschema
+
+    shipped = migration_plan.schema.schema()
+    jsonschema.Draft202012Validator.check_schema(shipped)
+    said = json.loads(json.dumps(_make(database, graph).as_dict()))
+    jsonschema.validate(said, shipped)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**said, "digest": "sha256:0"}, shipped)
+
+
+@pytest.mark.parametrize(("part", "value"), [
+    ("direction", "sideways"), ("schema", "sha256:0"), ("to", None), ("from", "a"), ("sql", [1]), ("more", 1),
+    ("revisions", [{"id": "a", "sha256": "short"}]), ("target", {"dialect": "postgresql"}),
+])  # fmt: skip
+def test_what_is_no_plan_is_refused_with_the_part_that_is_wrong(
+    part: str, value: object, database: str, graph: Graph
+) -> None:
+    content = {**_make(database, graph).content, part: value}
+    with pytest.raises(Refused, match="no migration plan of this afdb") as caught:
+        migration_plan.from_content(content)
+    assert part in caught.value.why
+
+
+@pytest.mark.parametrize("part", ["target", "direction", "from", "to", "schema", "revisions", "sql"])
+def test_each_part_of_the_content_changes_the_digest_and_nothing_else_does(
+    part: str, database: str, graph: Graph
+) -> None:
+    plan = _make(database, graph)
+    other = {"target": {**plan.content["target"], "oid": 1}, "direction": "downgrade", "from": ["x"], "to": "x",
+             "schema": "sha256:" + "0" * 64, "revisions": [], "sql": ["SELECT 1"]}  # fmt: skip
+    changed = {**plan.content, part: other[part]}
+    assert migration_plan.from_content(changed).digest != plan.digest
+    assert set(other) == set(plan.content), "a new part needs a case here"
+    assert plan.previewed(["SELECT 1"], [FIRST]).digest == plan.digest
+    backwards = dict(reversed(list(plan.content.items())))
+    assert migration_plan.from_content(backwards).digest == plan.digest
+
+
+# --- offline SQL, where nothing was rehearsed
+
+COUNTS = 'n = op.get_bind().execute(sa.text("SELECT count(*) FROM customer")).scalar_one()\nassert n >= 0'
+LIES = 'if op.get_bind().execute(sa.text("SELECT 1")):\n    op.execute("DROP TABLE invoice")'
+
+
+def test_offline_sql_flags_the_revisions_that_read_the_database(database: str, tmp_path: Path) -> None:
+    """The trap: `--sql` on a revision that reads data raises, or lies."""
+    project = projects.small(tmp_path / "reads")
+    projects.add(project, "3c", SECOND, COUNTS)
+    projects.add(project, "4d", "3c", LIES)
+    projects.add(project, "5e", "4d", 'op.create_table("last", sa.Column("i", sa.Integer))')
+    plan = offline.preview(_make(database, project.graph()), project, "postgresql://")
+    assert plan.not_previewable == ("3c", "4d"), "the one raises, the other prints something else than it does"
+    assert plan.digest == _make(database, project.graph()).digest
+    printed = "\n".join(plan.offline)
+    assert "CREATE TABLE customer" in printed
+    assert "CREATE TABLE last" in printed, "what comes after it is shown"
+    assert "DROP TABLE invoice" not in printed
+    flag = "not previewable: it reads the database"
+    assert [row["offline SQL"] for row in plan.rows] == ["printed", "printed", flag, flag, "printed"]
+    page = pages.plan(plan.as_dict())
+    assert "| 3c |" in page
+    assert page.count("**not previewable**") == 2
+    assert "CREATE TABLE last" in pages.plan(plan.as_dict(), form="html")
+
+
+def test_where_a_rehearsal_has_shown_the_sql_nothing_is_printed_offline(database: str, tmp_path: Path) -> None:
+    project = projects.small(tmp_path / "seen")
+    plan = _make(database, project.graph(), sql=["CREATE TABLE t ()"])
+    assert offline.preview(plan, project, "postgresql://") is plan

@@ -19,7 +19,7 @@ import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import revisions
+from afdb_helpers import revisions, targets
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.revisions import Event, Graph, Outcome, Project, Session
 from afdb_helpers.revisions.process import CHILD
@@ -530,3 +530,39 @@ def test_the_control_what_does_not_change_anything_is_not_waited_for_otherwise(p
     events = _upgrade(project, database).events
     assert [e for e in events if e["event"] == "done"]
     assert not [e for e in events if e["event"] == "done" and (e.get("confirm") or "answer" in e)]
+
+
+# --- projects as they are laid out
+
+
+def test_scripts_that_are_named_from_a_folder_above_the_ini_are_found(tmp_path: Path) -> None:
+    """Packages name them from the folder that their own commands run in."""
+    project = projects.small(tmp_path / "pkg" / "db")
+    ini = project.ini.read_text().replace(str(project.ini.parent / "migrations"), "pkg/db/migrations")
+    assert "script_location = pkg/db/migrations" in ini
+    project.ini.write_text(ini)
+    assert [r.id for r in project.graph().revisions] == [projects.FIRST, projects.SECOND]
+
+
+def test_revisions_that_are_kept_in_another_table_are_refused_before_anything_stands(
+    fresh: Project, database: str
+) -> None:
+    projects.add(fresh, "1a", None, 'op.create_table("t", sa.Column("i", sa.Integer))')
+    env = fresh.ini.parent / "migrations" / "env.py"
+    env.write_text(env.read_text().replace("connection=connection,", 'connection=connection, version_table="mine",'))
+    with pytest.raises(Refused, match="keeps its revisions in mine"):
+        revisions.run(fresh.ini, {"command": "upgrade", "arguments": ["head"], "url": database, "observe": True})
+    with targets.parse("x", database, {}).connect() as connection:
+        assert not sa.inspect(connection).get_table_names()
+
+
+def test_the_project_may_be_named_by_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = projects.empty(tmp_path / "named")
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("AFDB_ALEMBIC_INI", str(project.ini))
+    monkeypatch.setenv("AFDB_PYTHON", sys.executable)
+    assert revisions.find() == Project(project.ini, Path(sys.executable))
+    monkeypatch.setenv("AFDB_ALEMBIC_INI", str(tmp_path / "gone.ini"))
+    with pytest.raises(ConfigError, match=r"there is no file .*gone\.ini") as caught:
+        revisions.find()
+    assert "AFDB_ALEMBIC_INI" in caught.value.why

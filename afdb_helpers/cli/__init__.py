@@ -27,6 +27,7 @@ COMMANDS = {  # name: (section, module of this package, what it does)
     "verify": ("The chain on a target", "verify", "Schema, every value and invariants, against what was before."),
     "upgrade": ("The chain on a target", "chain", "Take an unprotected target up the chain."),
     "downgrade": ("The chain on a target", "chain", "Take an unprotected target down the chain."),
+    "adopt": ("The chain on a target", "adopt", "Stamp a database with the revision that its schema equals."),
     "docs": ("The chain on a target", "docs", "Write the documents that are made from the chain."),
     "create": ("The chain on a target", "chain", "Write a new revision from the models (local databases only)."),
     "costs": ("What hosting costs", "costs", "Bills for a workload, cheapest first; bills checked; prices refreshed."),

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from afdb_helpers import revisions, targets
+from afdb_helpers.cli import options
 from afdb_helpers.cli.show import journal, say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.targets import Target
 
-Command = Callable[..., Any]
-
-
-def _target(command: Command) -> Command:
-    return click.option("--target", default="default", show_default=True, help="The target's name.")(command)
-
-
-def _project(command: Command) -> Command:
-    command = click.option("--python", metavar="PATH", help="That project's own interpreter.")(command)
-    return click.option("--alembic-ini", "ini", metavar="PATH", help="Another project's alembic.ini.")(command)
-
 
 @click.command()
-@_target
-@_project
+@options.target
+@options.project
 def current(target: str, ini: str | None, python: str | None) -> None:
     """The revision a target is stamped with."""
     from afdb_helpers import catalog
@@ -45,7 +33,7 @@ def current(target: str, ini: str | None, python: str | None) -> None:
 
 
 @click.command()
-@_project
+@options.project
 def history(ini: str | None, python: str | None) -> None:
     """The chain of revisions, newest first."""
     graph = revisions.find(ini, python=python).graph()
@@ -60,18 +48,20 @@ def history(ini: str | None, python: str | None) -> None:
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "html", "json"]), default="text", show_default=True
 )
-@_target
-@_project
+@options.target
+@options.project
 def plan(revision: str, down: bool, form: str, target: str, ini: str | None, python: str | None) -> None:
     """What a migration of a target would do, and its digest: the one that `afdb apply` asks for."""
     from afdb_helpers import migration_plan, pages
+    from afdb_helpers.migration_plan import offline
     from afdb_helpers.runbook import records
 
-    chosen, graph = targets.get(target), revisions.find(ini, python=python).graph()
+    chosen, project = targets.get(target), revisions.find(ini, python=python)
     seen = records.rehearsed(chosen)
     with chosen.connect() as connection:
         direction = "downgrade" if down else "upgrade"
-        made = migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
+        made = migration_plan.make(connection, project.graph(), revision, direction=direction, rehearsed=seen)
+    made = offline.preview(made, project, chosen.dialect + "://")
     if form == "text":
         say(made)
     elif form == "json":
@@ -82,8 +72,8 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
 
 @click.command()
 @click.argument("revision", default="head")
-@_target
-@_project
+@options.target
+@options.project
 def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> None:
     """Take an unprotected target up the chain; a protected one is written only by `afdb run migration`."""
     from afdb_helpers import migrate
@@ -95,8 +85,8 @@ def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> 
 @click.command()
 @click.argument("revision")
 @click.option("--drop-data", is_flag=True, help="Lose what the older schema cannot hold; refused without this.")
-@_target
-@_project
+@options.target
+@options.project
 def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, python: str | None) -> None:
     """Take an unprotected target down the chain."""
     from afdb_helpers import migrate
@@ -111,8 +101,8 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
 @click.option(
     "--empty", is_flag=True, help="Do not compare the models with the database; leave the steps to be written."
 )
-@_target
-@_project
+@options.target
+@options.project
 def create(message: str, empty: bool, target: str, ini: str | None, python: str | None) -> None:
     """Write a new revision from the models (local databases only)."""
     chosen = _unprotected(target, "afdb create MESSAGE with DATABASE_URL set to a local database")
@@ -120,8 +110,8 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
     if not empty:
         with chosen.connect():
             pass  # a database that cannot be looked at is no fault of the models
-    options = {"autogenerate": not empty}
-    request = {"command": "revision", "arguments": [message], "options": options, "url": chosen.secret_url()}
+    asked = {"autogenerate": not empty}
+    request = {"command": "revision", "arguments": [message], "options": asked, "url": chosen.secret_url()}
     outcome = revisions.run(project.ini, request, python=project.python)
     if outcome.error:
         raise ConfigError(

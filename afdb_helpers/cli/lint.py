@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from afdb_helpers import revisions, targets
+from afdb_helpers.cli import options
 from afdb_helpers.cli.show import say
 from afdb_helpers.lint import SEVERITIES, Severity
 
 
 @click.command()
-@click.option("--target", default="default", show_default=True, help="The target's name.")
+@options.target
 @click.option("--revision", default="head", show_default=True, help="The revision to go to.")
 @click.option("--threshold", type=click.Choice(SEVERITIES), default="high", show_default=True,
               help="Exit code 3 where a finding as severe as this is not waived.")  # fmt: skip
-@click.option("--python", metavar="PATH", help="That project's own interpreter.")
-@click.option("--alembic-ini", "ini", metavar="PATH", help="Another project's alembic.ini.")
+@options.project
 def lint(target: str, revision: str, threshold: Severity, python: str | None, ini: str | None) -> None:
     """What is to be said of the statements of a migration, weighed for a target.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from afdb_helpers import migration_plan, revisions, targets
+from afdb_helpers.cli import options
 from afdb_helpers.cli.show import say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migration_plan import MigrationPlan
@@ -19,37 +20,68 @@ from afdb_helpers.targets import Target
 if TYPE_CHECKING:
     from afdb_helpers.runbook import RunResult
 
-Command = Callable[..., Any]
 
-
-def _where(command: Command) -> Command:
+def _where(command: options.Command) -> options.Command:
     """The arguments that say which migration of which target is meant."""
     down = "Downgrade to REVISION instead of upgrading."
     command = click.option(
         "--drop-data", is_flag=True, help="On the way down, lose what the older schema cannot hold."
     )(command)
     command = click.option("--down", is_flag=True, help=down)(command)
+    drift = "Go on although schema or applied files are not what the stamp says; the record shows it."
+    command = click.option("--accept-drift", is_flag=True, help=drift)(options.project(command))
     target = click.option("--target", default="production", show_default=True, help="The target's name.")
     return click.argument("revision", default="")(target(command))
 
 
+def approval(command: options.Command) -> options.Command:
+    """The options that make up an approval."""
+    for name, settings in reversed(_APPROVAL.items()):
+        command = click.option(f"--{name}", **settings)(command)
+    return command
+
+
+_APPROVAL: dict[str, dict[str, Any]] = {
+    "approve": {"default": "", "metavar": "DIGEST", "help": "The approved plan's digest, in place of the question."},
+    "approver": {"default": "", "metavar": "NAME", "help": "Who approved it: not who runs this."},
+    "approval": {
+        "default": "",
+        "metavar": "FILE",
+        "help": "A signed approval, in place of the four around it.",
+    },
+    "change-ref": {"default": "", "metavar": "TICKET", "help": "The change's number in your tracker."},
+    "reason": {"default": "", "metavar": "WHY", "help": "Why this is done."},
+    "emergency": {"is_flag": True, "help": "Go without a second person; the record shows it."},
+    "max-backup-age": {"type": float, "metavar": "HOURS", "help": "How old the rehearsed backup may be. [default: 24]"},
+}
+
+
 @click.command()
 @_where
+@click.option("--repair", is_flag=True, help="Rehearse `afdb adopt --repair`: the stamped revision once more.")
 @click.option("--summary", type=click.Path(dir_okay=False), help="Append the plan as Markdown to this file.")
-def prepare(revision: str, target: str, down: bool, drop_data: bool, summary: str | None) -> None:
+def prepare(
+    revision: str, target: str, down: bool, repair: bool, drop_data: bool, summary: str | None, accept_drift: bool,
+    ini: str | None, python: str | None,
+) -> None:  # fmt: skip
     """Discovery, backup, rehearsal of a target; prints the plan and its digest, which somebody else is to approve.
 
     Changes nothing on the target. Leaves three records and a proven backup.
     """
-    from afdb_helpers import pages
+    from afdb_helpers import migrate, pages
+    from afdb_helpers.migrate import gates
 
-    chosen, revision, direction = targets.get(target), _revision(revision, down), _direction(down)
-    if _plan(chosen, revision, direction).empty:
-        say(_plan(chosen, revision, direction))
+    options.use(ini, python)
+    chosen, direction = targets.get(target), "repair" if repair else _direction(down)
+    first = planned(chosen, revision if repair else _revision(revision, down), direction)
+    if first.empty:
+        say(first)
         return
-    about = {"target": target}
+    with chosen.connect() as connection:
+        migrate.sound(first, chosen, connection, revisions.find(), accept_drift=accept_drift)
+    about, revision = {"target": target}, first.content["to"]
     way = {"revision": revision, "direction": direction, "drop_data": str(drop_data).lower()}
-    last = _run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
+    last = run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
     plan = migration_plan.from_content(json.loads((last.folder / "plan.json").read_bytes())["content"])
     rehearsal = json.loads((last.folder / "rehearsal.json").read_bytes())
     if summary:
@@ -57,7 +89,7 @@ def prepare(revision: str, target: str, down: bool, drop_data: bool, summary: st
             file.write(pages.plan(plan.as_dict(), rehearsal))
     say(plan)
     click.echo(f"digest: {plan.digest}")
-    click.echo(f"next:   {_apply(plan, target)}")
+    click.echo(f"next:   {gates.asked(plan, chosen)}")
 
 
 @click.command()
@@ -82,41 +114,38 @@ def approve(digest: str, target: str, change_ref: str, reason: str, days: float,
 
 @click.command()
 @_where
-@click.option("--approve", default="", metavar="DIGEST", help="The approved plan's digest, in place of the question.")
-@click.option("--approver", default="", metavar="NAME", help="Who approved it: not who runs this.")
-@click.option(
-    "--approval", default="", metavar="FILE", help="A signed approval, in place of the four options around it."
-)
-@click.option("--change-ref", default="", metavar="TICKET", help="The change's number in your tracker.")
-@click.option("--reason", default="", metavar="WHY", help="Why this is done.")
-@click.option("--emergency", is_flag=True, help="Go without a second person; the record shows it.")
-@click.option(
-    "--max-backup-age", type=float, metavar="HOURS", help="How old the rehearsed backup may be. [default: 24]"
-)
-def apply(revision: str, target: str, down: bool, drop_data: bool, approve: str, approval: str, **given: Any) -> None:
+@approval
+def apply(
+    revision: str, target: str, down: bool, drop_data: bool, accept_drift: bool, ini: str | None, python: str | None,
+    **given: Any,
+) -> None:  # fmt: skip
     """Migrate a target as it was rehearsed and approved, then verify it; at a terminal, ask for what is missing."""
-    chosen, revision = targets.get(target), _revision(revision, down)
+    options.use(ini, python)
+    chosen = targets.get(target)
     if not chosen.remote:
         click.echo(f"warning: target {target} is on this machine ({chosen.label})", err=True)
-    plan = _plan(chosen, revision, _direction(down))
+    plan = planned(chosen, _revision(revision, down), _direction(down))
+    given |= {"accept_drift": accept_drift, "drop_data": drop_data}
+    carry_out(chosen, plan, given, asking=True, then=() if down else ("verification",))
+
+
+def carry_out(target: Target, plan: MigrationPlan, given: dict[str, Any], *, asking: bool, then: Sequence[str]) -> None:
+    """Runbook 04 with what was given of an approval, or (`asking`) what somebody at a terminal answers; `then` more."""
     click.echo(f"before: {', '.join(plan.content['from']) or 'no revision is stamped'}")
     say(plan)
     if plan.empty:
         return
-    if not approve and not approval:
-        approve, given = _asked(chosen, plan), given | _questions(given)
-    given |= {"target": target, "revision": revision, "direction": _direction(down), "approve": approve,
-              "approval": approval, "drop_data": drop_data}  # fmt: skip
-    steps = [
-        ("migration", {k: str(v).lower() if isinstance(v, bool) else v for k, v in given.items() if v is not None})
-    ]
+    if asking and not given["approve"] and not given["approval"]:
+        given |= {"approve": _asked(target, plan)} | _questions(given)
+    given |= {"target": target.name, "revision": plan.content["to"], "direction": plan.content["direction"]}
+    texts = {k: str(v).lower() if isinstance(v, bool) else v for k, v in given.items() if v is not None}
     try:
-        _run([*steps, *([] if down else [("verification", {"target": target})])])
+        run([("migration", texts), *((name, {"target": target.name}) for name in then)])
     finally:
-        click.echo(f"after: {_stamped(chosen)}")
+        click.echo(f"after: {_stamped(target)}")
 
 
-def _run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
+def run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
     """The runbooks one after the other; the last one's result. The first that is not well ends the command."""
     from afdb_helpers import runbook
 
@@ -126,6 +155,16 @@ def _run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
     if not results[-1].ok:
         raise SystemExit(results[-1].exit_code)
     return results[-1]
+
+
+def planned(target: Target, revision: str, direction: str) -> MigrationPlan:
+    """The plan as runbook 04 will make it."""
+    from afdb_helpers import migrate
+    from afdb_helpers.runbook import records
+
+    project, seen = revisions.find(), records.rehearsed(target)
+    with target.connect() as connection:
+        return migrate.plan(connection, project, revision, direction, rehearsed=seen)
 
 
 def _revision(revision: str, down: bool) -> str:
@@ -138,20 +177,6 @@ def _direction(down: bool) -> str:
     return "downgrade" if down else "upgrade"
 
 
-def _plan(target: Target, revision: str, direction: str) -> MigrationPlan:
-    from afdb_helpers.runbook import records
-
-    graph, seen = revisions.find().graph(), records.rehearsed(target)
-    with target.connect() as connection:
-        return migration_plan.make(connection, graph, revision, direction=direction, rehearsed=seen)
-
-
-def _apply(plan: MigrationPlan, target: str) -> str:
-    way = f"{plan.content['to']}{' --down' if plan.content['direction'] == 'downgrade' else ''}"
-    said = f"--approve {plan.digest} --approver NAME --change-ref TICKET --reason WHY"
-    return f"afdb apply {way} --target {target} {said}"
-
-
 def _stamped(target: Target) -> str:
     from afdb_helpers import catalog
 
@@ -161,12 +186,14 @@ def _stamped(target: Target) -> str:
 
 def _asked(target: Target, plan: MigrationPlan) -> str:
     """The plan's digest, once somebody at a terminal has typed the database's name."""
+    from afdb_helpers.migrate import gates
+
     name = target.database.rsplit("/", 1)[-1]
     if not sys.stdin.isatty():
         raise Refused(
             "nobody is there to approve",
             why="standard input is no terminal, and no digest was given",
-            do=f"have somebody read the plan, then: {_apply(plan, target.name)}",
+            do=f"have somebody read the plan, then: {gates.asked(plan, target)}",
         )
     typed = click.prompt(f"To go ahead, type the database's name ({name})", default="", show_default=False)
     if typed.strip() != name:

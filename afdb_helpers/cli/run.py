@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from afdb_helpers.cli import options
 from afdb_helpers.cli.show import say
 from afdb_helpers.errors import ConfigError
 
@@ -54,14 +55,20 @@ def runbooks() -> None:
 
 
 def _command(book: Any) -> click.Command:
-    options = [_option(parameter) for parameter in book.parameters]
+    own = [_option(parameter) for parameter in book.parameters]
     pairs = click.Option(
         ["-p", "pairs"], nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter by its name; may be repeated."
     )
 
-    def carry_out(pairs: tuple[tuple[str, str], ...], **given: str | bool | None) -> None:
+    project = [click.Option(["--alembic-ini", "ini"], metavar="PATH", help=options.INI),
+               click.Option(["--python"], metavar="PATH", help=options.PYTHON)]  # fmt: skip
+
+    def carry_out(
+        pairs: tuple[tuple[str, str], ...], ini: str | None, python: str | None, **given: str | bool | None
+    ) -> None:
         from afdb_helpers import runbook
 
+        options.use(ini, python)
         parameters = {name: str(value) for name, value in given.items() if value is not None}
         if twice := sorted(set(parameters) & {name for name, _ in pairs}):
             raise ConfigError(f"{twice[0]} is given twice", why="as an option and with -p", do="give it once")
@@ -70,7 +77,9 @@ def _command(book: Any) -> click.Command:
         raise SystemExit(result.exit_code)
 
     help_ = f"{book.title}. {book.sentence}"
-    return click.Command(book.name, callback=carry_out, params=[*options, pairs], help=help_, short_help=book.sentence)
+    return click.Command(
+        book.name, callback=carry_out, params=[*own, *project, pairs], help=help_, short_help=book.sentence
+    )
 
 
 def _option(parameter: Any) -> click.Option:

@@ -109,7 +109,7 @@ def _unstamped(connection: Connection, live: Catalog, found: Project, graph: Gra
         compared = drift.compare(live, drift.reference(found, graph, revision.id, dialect=live.dialect))
         if compared.ok:
             headline = f"not stamped, and the schema equals {revision.id}"
-            return Report(headline=headline, ok=False, remedy="afdb upgrade stamps and converges it")
+            return Report(headline=headline, ok=False, remedy="afdb adopt, which verifies and stamps it")
         if nearest is None or len(compared.rows) < len(nearest[1].rows):
             nearest = (revision.id, compared)
     how = "equal to no revision"

@@ -13,10 +13,13 @@ What is true when the process dies at each step of `upgrade` and `downgrade`:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from afdb_helpers.migrate.adoption import converged, plan
 from afdb_helpers.migrate.apply import under_lock
 from afdb_helpers.migrate.approvals import Approval
 from afdb_helpers.migrate.approvals import given as approved
-from afdb_helpers.migrate.gates import approval, backed_up, rehearsed
+from afdb_helpers.migrate.gates import Opened, approval, backed_up, insist, rehearsed, sound
 from afdb_helpers.migrate.journal import Note
 from afdb_helpers.migrate.outcomes import Migration, State, standing, state
 from afdb_helpers.migration_plan import MigrationPlan
@@ -32,7 +35,9 @@ __all__ = [
     "backed_up",
     "carry_out",
     "downgrade",
+    "plan",
     "rehearsed",
+    "sound",
     "standing",
     "state",
     "upgrade",
@@ -72,18 +77,28 @@ def downgrade(
 def carry_out(
     target: Target,
     project: Project,
-    plan: MigrationPlan,
+    made: MigrationPlan,
+    opened: Iterable[Opened] = (),
     *,
     drop_data: bool = False,
     note: Note = lambda *_, **__: None,
     run_id: str = "local",
 ) -> Migration:
-    """Do what the plan says, if target and revision files still are what it was made for; else `Refused`."""
-    going = plan.content
+    """Do what the plan says, if target and revision files still are what it was made for; else `Refused`.
+
+    A protected target is changed only with every gate `opened` for this plan.
+    An adoption stamps what the plan has verified, as long as the schema is the same under the lock; after a repair the
+    schema is the revision's own, or `Incomplete` says what still differs.
+    """
+    insist(made, target, opened)
+    going = made.content
     x = ["allow_data_loss=true"] if drop_data else []
     expected = {"revisions": list(going["from"]), "schema": going["schema"], "target": going["target"]}
     expected["files"] = {step["id"]: step["sha256"] for step in going["revisions"]}
-    return under_lock(
+    done = under_lock(
         target, project, going["direction"], going["to"], note=note, run_id=run_id, x=x, expected=expected,
-        plan=plan.digest,
+        plan=made.digest,
     )  # fmt: skip
+    if going["direction"] == "repair":
+        converged(target, project, going["to"])
+    return done

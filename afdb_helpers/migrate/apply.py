@@ -21,10 +21,13 @@ LOCK_TIMEOUT = 1000  # ms a statement waits for its lock, and every later statem
 SILENCE = 30.0  # seconds, unless AFDB_SILENCE says otherwise
 
 
+COMMANDS = {"upgrade": "upgrade", "downgrade": "downgrade", "adopt": "stamp", "repair": "upgrade"}
+
+
 def under_lock(
     target: Target,
     project: Project,
-    command: str,
+    direction: str,
     revision: str,
     *,
     note: Note,
@@ -33,21 +36,21 @@ def under_lock(
     expected: Mapping[str, Any] | None = None,
     plan: str = "",
 ) -> outcomes.Migration:
-    """Run one Alembic command on the target. `expected`: what it must be like, and the revision files' hashes, else
-    `Refused` before any change. `plan`: the digest that is left in the database."""
-    with _Guarded(target, project, command, revision, note, run_id, expected or {}) as guarded:
-        return guarded.carry_out(x, plan)
+    """Run the Alembic command of a direction on the target. `expected`: what it must be like, and the revision files'
+    hashes, else `Refused` before any change. `plan`: the digest that is left in the database."""
+    with _Guarded(target, project, direction, revision, note, run_id, expected or {}, plan) as guarded:
+        return guarded.carry_out(x)
 
 
 class _Guarded:
     """One command from the lock to the last look."""
 
     def __init__(
-        self, target: Target, project: Project, command: str, revision: str, note: Note, run_id: str,
-        expected: Mapping[str, Any],
+        self, target: Target, project: Project, direction: str, revision: str, note: Note, run_id: str,
+        expected: Mapping[str, Any], plan: str,
     ) -> None:  # fmt: skip
-        self.target, self.project, self.command, self.revision = target, project, command, revision
-        self.note, self.run_id, self.expected = note, run_id, expected
+        self.target, self.project, self.direction, self.revision = target, project, direction, revision
+        self.note, self.run_id, self.expected, self.plan = note, run_id, expected, plan
         self.session = Session(application_name=f"afdb {run_id}"[:63], lock_timeout=LOCK_TIMEOUT)
         self.journal, self.watch = Journal(note), Watch(target, float(os.environ.get("AFDB_SILENCE") or SILENCE))
         self.graph: Graph | None = None
@@ -67,12 +70,12 @@ class _Guarded:
         self.watch.close()
         self._open.close()
 
-    def carry_out(self, x: list[str] | None, plan: str) -> outcomes.Migration:
+    def carry_out(self, x: list[str] | None) -> outcomes.Migration:
         """Run it, see what stands, and say so: a `Migration`, or an error that is true."""
         started = time.monotonic()
-        request = {"command": self.command, "arguments": [self.revision], "url": self.target.secret_url(), "x": x,
-                   "observe": True, "describe": True, "mark": outcomes.mark(self.run_id, plan),
-                   "attributes": {lock.HELD: True}}  # fmt: skip
+        request = {"command": COMMANDS[self.direction], "arguments": [self.revision], "url": self.target.secret_url(),
+                   "x": x, "observe": True, "describe": True, "attributes": {lock.HELD: True},
+                   "options": {"purge": True} if self.direction == "adopt" else {}}  # fmt: skip
         outcome: Outcome | None = None
         refusal: AfdbError | None = None
         try:
@@ -98,7 +101,7 @@ class _Guarded:
     def judged(
         self, outcome: Outcome, after: Mapping[str, Any], ending: endings.Ending, seconds: float
     ) -> outcomes.Migration:
-        done = outcomes.migration(self.command, outcome, self.before, after, seconds)
+        done = outcomes.migration(self.direction, outcome, self.before, after, seconds)
         if outcome.error:
             if ending.state == endings.COMPLETE and outcomes.was_cut(outcome.error):
                 self.note("commit.outcome", why=outcome.error["message"], committed=True)
@@ -106,7 +109,7 @@ class _Guarded:
             raise outcomes.failed(self.target, outcome.error, self.before, after, ending)
         if ending.state == endings.INVALID:
             raise outcomes.invalid(self.target, after, ending)
-        if outcomes.stamped(outcome) and after["revisions"] == self.before["revisions"]:
+        if outcomes.stamped(outcome) and after["revisions"] == self.before["revisions"] and not self.journal.stamped:
             raise outcomes.uncommitted(self.target, after)
         return done
 
@@ -142,28 +145,32 @@ class _Guarded:
         if self.expected.get("target", self.identity) != self.identity:
             raise outcomes.moved_on(self.target, "another database answers under its name")
 
-    def see(self, event: Event) -> None:
-        """Each event of the child, before it goes on where it waits."""
+    def see(self, event: Event) -> str | None:
+        """Each event of the child, before it goes on where it waits. The answer to the heads is the run's mark."""
         if event["event"] == "revision":
             self.described.append(event)
-        elif event["event"] == "heads" and not self.intended:
-            self.intend(revisions.from_events([*self.described, event]))
+        elif event["event"] == "heads":
+            return self.intend(revisions.from_events([*self.described, event]))
         elif event["event"] == "connected" or event.get("where"):
             outcomes.refuse_elsewhere(self.target, self.identity, event.get("where") or event)
             self.pids.add((event.get("where") or event).get("pid") or 0)
         self.watch(event)
         self.journal(event)
+        return None
 
-    def intend(self, graph: Graph) -> None:
+    def intend(self, graph: Graph) -> str:
         """The way is clear: say what is about to be done, before the child connects."""
-        self.graph = graph
-        self.wanted, _ = migration_plan.route(graph, tuple(self.before["revisions"]), self.revision, self.command)
+        self.graph, self.described = graph, []
+        self.wanted, _ = migration_plan.route(graph, tuple(self.before["revisions"]), self.revision, self.direction)
         files = {one.id: one.sha256 for one in graph.revisions}
         given = self.expected.get("files", {})
         if edited := [id_ for id_, sha256 in given.items() if files.get(id_) != sha256]:
             raise outcomes.moved_on(self.target, f"the file of revision {', '.join(edited)} was edited")
-        self.note("change.intent", command=self.command, revision=self.revision, **self.before)
+        if not self.intended:
+            self.note("change.intent", command=self.direction, revision=self.revision, **self.before)
         self.intended = True
+        applied = graph.ancestors(self.wanted) if self.wanted != "base" else set()
+        return outcomes.mark(self.run_id, self.plan, {id_: files[id_] for id_ in sorted(applied)})
 
     def cancel(self) -> None:
         if self.guard is not None:
@@ -182,7 +189,7 @@ class _Guarded:
             raise outcomes.unseen(self.target, error) from None
         ending = endings.judge(
             self.target, self.graph, self.before, after, again=self.again(), wanted=self.wanted,
-            loose=self.journal.loose, invalid=broken,
+            loose=self.journal.loose, invalid=broken, stamped=self.journal.stamped,
         )  # fmt: skip
         self.note(
             "change.result", changed=after != self.before, state=ending.state, repair=list(ending.repair), **after
@@ -200,9 +207,11 @@ class _Guarded:
 
     def again(self) -> str:
         """The command that goes on where this one stopped."""
+        if self.direction in ("adopt", "repair"):
+            return f"afdb adopt{' --repair' if self.direction == 'repair' else ''} --target {self.target.name}"
         if not self.target.protected:
-            return f"afdb {self.command} {self.revision} --target {self.target.name}"
-        return f"afdb run migration --target {self.target.name} --revision {self.revision} --direction {self.command}"
+            return f"afdb {self.direction} {self.revision} --target {self.target.name}"
+        return f"afdb run migration --target {self.target.name} --revision {self.revision} --direction {self.direction}"
 
 
 def _end_backends(guard: Any, application: str, pids: list[int]) -> None:

@@ -36,11 +36,14 @@ class Ending:
 
 def judge(
     target: Target, graph: Graph | None, before: Mapping[str, Any], after: Mapping[str, Any],
-    *, again: str, wanted: str | None, loose: Sequence[str], invalid: Sequence[str],
+    *, again: str, wanted: str | None, loose: Sequence[str], invalid: Sequence[str], stamped: bool = False,
 ) -> Ending:  # fmt: skip
-    """The end that a migration to `wanted` came to. `again` is the command that goes on; `loose` stands unstamped."""
+    """The end that a migration to `wanted` came to. `again` is the command that goes on; `loose` stands unstamped.
+
+    `stamped`: a stamp was committed. One that says what stood there before is a revision that ran again.
+    """
     reindex = tuple(sql(target, f"REINDEX INDEX CONCURRENTLY {name}") for name in invalid)
-    moved = after["revisions"] != before["revisions"]
+    moved = after["revisions"] != before["revisions"] or (stamped and after != before)
     if not loose and invalid and (moved or after != before):
         return Ending(INVALID, reindex)
     if loose or (not moved and after != before):

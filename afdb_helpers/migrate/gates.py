@@ -6,24 +6,82 @@ On a target that is not protected, and where there is nothing to do, nothing is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import backup as backups
+from afdb_helpers import catalog, drift, hazards
 from afdb_helpers.backup import Backup
 from afdb_helpers.errors import Refused
-from afdb_helpers.migrate import approvals
+from afdb_helpers.migrate import approvals, outcomes
+from afdb_helpers.migrate.adoption import differences
 from afdb_helpers.migrate.approvals import Approval
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.report import Report
+from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 Note = Callable[..., Any]
+GATES = ("sound", "rehearsed", "backed_up", "approval")
 
 
-def rehearsed(plan: MigrationPlan, target: Target, rehearsal: Mapping[str, Any] | None) -> Report:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Opened(Report):
+    """A gate that said yes, and to which plan."""
+
+    gate: str
+    digest: str
+
+
+def sound(
+    plan: MigrationPlan,
+    target: Target,
+    connection: Connection,
+    project: Project,
+    *,
+    accept_drift: bool = False,
+    note: Note = lambda *_, **__: None,
+) -> Opened:
+    """The target is what its stamp says: no applied revision's file was edited, the schema is the chain's, and nothing
+    that would hold a migration up is there. `accept_drift` goes on in spite of the first two, which is noted."""
+    if open_ := _open(plan, target, "sound"):
+        return open_
+    hazards.present(connection).raise_unless_ok()
+    if plan.content["direction"] in ("adopt", "repair"):
+        return _opened(plan, "sound", "sound: nothing is in the way; what the stamp says is what this is about")
+    if accept_drift:
+        note("waiver", waiver="accept_drift", target=target.name)
+        return _opened(
+            plan, "sound", "sound: nothing is in the way; whether the schema is what the stamp says was not asked"
+        )
+    if edited := outcomes.edited(connection, project.graph()):
+        raise Refused(
+            f"the file of revision {', '.join(edited)} was edited after it was applied to target {target.name}",
+            why="the last run left another hash of it in the database: what stands there is not what the file makes",
+            do="restore the file, and write a new revision for the change; or --accept-drift, which the record shows",
+        )
+    if len(stamped := plan.content["from"]) == 1:
+        live = catalog.snapshot(connection)
+        compared = drift.compare(live, drift.reference(project, project.graph(), stamped[0], dialect=live.dialect))
+        if not compared.ok:
+            raise Refused(
+                f"the schema of target {target.name} is not what the chain makes at {stamped[0]}",
+                why=differences(compared.rows),
+                do="mend it by a revision, or afdb adopt; go on with it, after a run that died or for a reason of"
+                " yours, by --accept-drift, which the record will show",
+            )
+    return _opened(
+        plan, "sound", f"sound: the schema is what the chain makes at {', '.join(stamped) or 'its beginning'}"
+    )
+
+
+def rehearsed(plan: MigrationPlan, target: Target, rehearsal: Mapping[str, Any] | None) -> Opened:
     """A rehearsal of this very plan went well. `rehearsal` is its `rehearsal.json`, None where there is none."""
-    if open_ := _open(plan, target):
+    if open_ := _open(plan, target, "rehearsed"):
         return open_
     if rehearsal is None or not plan.rehearsed:
         other = "the last one was of another plan: database, schema, revision or a revision's file is another by now"
@@ -38,7 +96,7 @@ def rehearsed(plan: MigrationPlan, target: Target, rehearsal: Mapping[str, Any] 
             why=rehearsal["headline"],
             do=f"mend what it says, then {_prepare(plan, target)}",
         )
-    return Report(headline=f"rehearsed: {rehearsal['headline']}")
+    return _opened(plan, "rehearsed", f"rehearsed: {rehearsal['headline']}")
 
 
 def backed_up(
@@ -48,13 +106,13 @@ def backed_up(
     *,
     max_age: float,
     note: Note = lambda *_, **__: None,
-) -> Report:
+) -> Opened:
     """The backup that was rehearsed on is proven, untouched, of this database as it stands, and younger than `max_age`.
 
     `max_age` is in hours, from the moment the backup speaks of. Every file of a backup in a folder is hashed; of one in
     an object store the sizes and the manifest's seal are looked at, and a restore hashes what it fetches.
     """
-    if open_ := _open(plan, target):
+    if open_ := _open(plan, target, "backed_up"):
         if rehearsal is not None:
             note("evidence", kind="rehearsed backup", id=rehearsal["backup"])  # named for the record, not looked at
         return open_
@@ -64,7 +122,7 @@ def backed_up(
     if wrong := _amiss(found, plan, max_age):
         raise _unsafe(plan, target, f"backup {found.id} {wrong}")
     note("evidence", kind="backup", id=found.id, sha256=found.seal.removeprefix("sha256:"))
-    return Report(headline=f"backed up: {found.headline}, {_age(found):.1f} h old")
+    return _opened(plan, "backed_up", f"backed up: {found.headline}, {_age(found):.1f} h old")
 
 
 def approval(
@@ -75,19 +133,19 @@ def approval(
     actors: Iterable[str | None] = (),
     emergency: bool = False,
     note: Note = lambda *_, **__: None,
-) -> Report:
+) -> Opened:
     """Somebody else approved the digest of this very plan, made anew just now, under a change number and for a reason.
 
     `actors` are the names of whoever runs it: none of them may be the approver, unless it is an emergency.
     """
-    if open_ := _open(plan, target):
+    if open_ := _open(plan, target, "approval"):
         return open_
     if given.digest != plan.digest:
         said = f"approved was {given.digest}" if given.digest else "no digest was given"
         raise Refused(
             f"this plan for target {target.name} is not approved",
             why=f"{said}; the plan, made anew from the database and the files, is {plan.digest}",
-            do=f"have somebody read `afdb plan --target {target.name}`; then: {_apply(plan, target)}",
+            do=f"have somebody read `afdb plan --target {target.name}`; then: {asked(plan, target)}",
         )
     needed = {"--approver": given.approver or emergency, "--change-ref": given.change_ref, "--reason": given.reason}
     if missing := [name for name, value in needed.items() if not value]:
@@ -105,14 +163,34 @@ def approval(
     note("approval", **approvals.as_facts(given), emergency=emergency)
     by = f"in an emergency, by {given.approver or 'nobody else'}" if emergency else f"by {given.approver}"
     signed = "signed" if given.signed else "not signed"
-    return Report(headline=f"approved {by} ({signed}): {plan.digest} ({given.change_ref}: {given.reason})")
+    return _opened(plan, "approval", f"approved {by} ({signed}): {plan.digest} ({given.change_ref}: {given.reason})")
 
 
-def _open(plan: MigrationPlan, target: Target) -> Report | None:
+def insist(plan: MigrationPlan, target: Target, opened: Iterable[Opened]) -> None:
+    """Every gate was opened for this very plan: what changes a protected target asks for it by itself, whatever the
+    notebook left out. Raises `Refused`."""
+    if not target.protected or plan.empty:
+        return
+    shut = [gate for gate in GATES if not any(one.gate == gate and one.digest == plan.digest for one in opened)]
+    if shut:
+        raise Refused(
+            f"target {target.name} is not changed: {' and '.join(shut)} was not asked, or of another plan",
+            why="a protected target is changed after every gate was opened for the plan that is carried out",
+            do=f"run the runbook as it is shipped: {asked(plan, target)}",
+        )
+
+
+def _opened(plan: MigrationPlan, gate: str, headline: str) -> Opened:
+    return Opened(headline=headline, gate=gate, digest=plan.digest)
+
+
+def _open(plan: MigrationPlan, target: Target, gate: str) -> Opened | None:
     """Why nothing is asked for, if so."""
     if not target.protected:
-        return Report(headline=f"target {target.name} is not protected: not asked for")
-    return Report(headline="nothing to do: not asked for") if plan.empty else None
+        return _opened(plan, gate, f"target {target.name} is not protected: not asked for")
+    if plan.content["direction"] == "adopt" and gate in ("rehearsed", "backed_up"):
+        return _opened(plan, gate, "only the stamp is written, and the schema was verified: not asked for")
+    return _opened(plan, gate, "nothing to do: not asked for") if plan.empty else None
 
 
 def _amiss(found: Backup, plan: MigrationPlan, max_age: float) -> str:
@@ -141,13 +219,17 @@ def _unsafe(plan: MigrationPlan, target: Target, why: str) -> Refused:
 
 
 def _prepare(plan: MigrationPlan, target: Target) -> str:
-    return f"afdb prepare {_way(plan)} --target {target.name}"
+    return f"afdb prepare {way(plan)} --target {target.name}"
 
 
-def _apply(plan: MigrationPlan, target: Target) -> str:
+def asked(plan: MigrationPlan, target: Target) -> str:
+    """The command that does what the plan says, with an approval's parts to be filled in."""
+    verb = "adopt" if plan.content["direction"] in ("adopt", "repair") else "apply"
     said = f"--approve {plan.digest} --approver NAME --change-ref TICKET --reason WHY"
-    return f"afdb apply {_way(plan)} --target {target.name} {said}"
+    return f"afdb {verb} {way(plan)} --target {target.name} {said}"
 
 
-def _way(plan: MigrationPlan) -> str:
-    return f"{plan.content['to']}{' --down' if plan.content['direction'] == 'downgrade' else ''}"
+def way(plan: MigrationPlan) -> str:
+    """Where to, as the commands take it."""
+    said = {"upgrade": "{}", "downgrade": "{} --down", "adopt": "--revision {}", "repair": "--repair"}
+    return said[plan.content["direction"]].format(plan.content["to"])

@@ -17,8 +17,8 @@ _MADE = re.compile(rf'\s*CREATE TABLE (\S+\.)?"?{catalog.VERSION_TABLE}\b', re.I
 class Journal:
     """Notes statements that may change something: stored before a commit, and before one outside a transaction.
 
-    `loose` holds what was committed since the last stamp: applied, and not stamped. `unsettled` is the number of a
-    transaction whose commit was sent and not answered.
+    `loose` holds what was committed since the last stamp: applied, and not stamped; `stamped`: there was one.
+    `unsettled` is the number of a transaction whose commit was sent and not answered.
     """
 
     def __init__(self, note: Note) -> None:
@@ -27,6 +27,7 @@ class Journal:
         self.changing: dict[int, str] = {}
         self.open: list[str] = []
         self.loose: list[str] = []
+        self.stamped = False
         self.unsettled: str | None = None
 
     def __call__(self, event: Event) -> None:
@@ -49,7 +50,8 @@ class Journal:
     def settle(self) -> None:
         """The open transaction is known to be committed."""
         if stands := [sql for sql in self.open if not _MADE.match(sql)]:
-            self.loose = [] if any(map(stamps, stands)) else [*self.loose, *stands]
+            self.stamped |= (stamp := any(map(stamps, stands)))
+            self.loose = [] if stamp else [*self.loose, *stands]
         self.open, self.unsettled = [], None
 
     def flush(self) -> None:
@@ -62,7 +64,7 @@ class Journal:
         if not event["alone"]:
             self.open.append(event["sql"])
         elif stamps(event["sql"]):
-            self.loose = []
+            self.loose, self.stamped = [], True
         elif not _MADE.match(event["sql"]):  # it commits by itself, and may have by the time an error is known
             self.loose.append(event["sql"])
 

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, fingerprint, revisions
@@ -16,8 +15,9 @@ from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.migrate import endings
 from afdb_helpers.migrate.endings import Ending
 from afdb_helpers.migrate.journal import stamps
+from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.report import Report, count
-from afdb_helpers.revisions import Event, Outcome
+from afdb_helpers.revisions import Event, Graph, Outcome
 from afdb_helpers.targets import Target
 
 if TYPE_CHECKING:
@@ -31,14 +31,19 @@ _CUT = "server closed|terminating connection|connection (was |already )?closed|n
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class State(Report):
-    """What is compared before and after: stamped revisions, the schema's digest, the data's fingerprint."""
+    """What is compared before and after: stamped revisions, the schema's digest, the data's fingerprint.
+
+    `repaired`: the revision that runs again although it is stamped, so that its renames are yet to come.
+    """
 
     revisions: tuple[str, ...]
     schema: str
     data: Fingerprint
+    repaired: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
+        said = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
+        return said | ({"repaired": self.repaired} if self.repaired else {})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -51,13 +56,15 @@ class Migration(Report):
     seconds: float
 
 
-def state(connection: Connection) -> State:
-    """Revisions, schema and data as they are now; reads each table once (ACCESS SHARE)."""
+def state(connection: Connection, plan: MigrationPlan | None = None) -> State:
+    """Revisions, schema and data as they are now, before a plan; reads each table once (ACCESS SHARE)."""
+    repairs = plan is not None and plan.content["direction"] == "repair"
     taken = fingerprint.take(connection)
     stamped, digest = catalog.heads(connection), catalog.snapshot(connection).digest
     rows = [{"table": name, "rows": p.rows, "columns": len(p.columns)} for name, p in taken.tables.items()]
     headline = f"at {', '.join(stamped) or 'no revision'}, {count(sum(p.rows for p in taken.tables.values()), 'row')}"
-    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken)
+    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken,
+                 repaired=plan.content["to"] if plan and repairs else "")  # fmt: skip
 
 
 def standing(target: Target) -> dict[str, Any]:
@@ -76,20 +83,31 @@ def identity(target: Target) -> dict[str, Any]:
         return catalog.identity(connection).key()
 
 
-def mark(run_id: str, plan: str) -> str:
-    """What a run leaves as the comment of the version table: itself, its plan, its intent's place in the ledger."""
-    position = os.environ.get("AFDB_RUN_LEDGER")
-    return json.dumps({"run": run_id} | ({"plan": plan} if plan else {}) | ({"ledger": position} if position else {}))
+def mark(run_id: str, plan: str, files: Mapping[str, str]) -> str:
+    """What a run leaves as the comment of the version table: itself, its plan, its intent's place in the ledger, and
+    the hashes of the files that are applied."""
+    said: dict[str, Any] = {"run": run_id, "plan": plan, "ledger": os.environ.get("AFDB_RUN_LEDGER")}
+    said |= {"files": {id_: sha256[:16] for id_, sha256 in files.items()}}
+    return json.dumps({key: value for key, value in said.items() if value})
+
+
+def edited(connection: Connection, graph: Graph) -> tuple[str, ...]:
+    """The applied revisions whose file is another than the one that the last run here left the hash of."""
+    if connection.dialect.name == "sqlite":
+        return ()
+    said = connection.exec_driver_sql(catalog.question("stamp_comment")).scalar()
+    try:
+        known = dict(json.loads(said or "{}").get("files", {}))
+    except (ValueError, TypeError, AttributeError):  # somebody else's comment
+        return ()
+    here = {r.id: r.sha256[:16] for r in graph.revisions}
+    applied = set().union(*(graph.ancestors(one) for one in catalog.heads(connection) if one in here))
+    return tuple(id_ for id_ in known if id_ in applied and known[id_] != here[id_])
 
 
 def refuse_elsewhere(target: Target, ours: Mapping[str, Any], said: Event) -> None:
     """Refuse a connection of the child's that leads to another database, a replica, or one that takes no writes."""
-    if target.dialect == "sqlite":
-        there = said.get("dialect") == "sqlite" and Path(said["database"]).resolve() == target.file().resolve()
-    else:
-        known = [key for key in ("system_identifier", "oid", "database") if ours[key] is not None and said.get(key)]
-        there = "oid" in known and all(str(said[key]) == str(ours[key]) for key in known)
-    if not there:
+    if not catalog.is_same(ours, said):
         raise Refused(
             f"the project's env.py connects to {said.get('database') or 'another server'}, not to target {target.name};"
             " nothing was executed there",
@@ -121,8 +139,11 @@ def answered_late(done: Migration) -> Migration:
     return replace(done, headline=f"{done.headline}; the connection was lost after the commit, which the server made")
 
 
+_DONE = {"upgrade": "upgraded", "downgrade": "downgraded", "adopt": "stamped, as verified,", "repair": "repaired"}
+
+
 def migration(
-    command: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
+    direction: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
 ) -> Migration:
     done = [s for s in outcome.statements if revisions.changes(s["sql"])]
     rows = [
@@ -136,7 +157,7 @@ def migration(
     ]
     here, there = (", ".join(state["revisions"]) or "nothing" for state in (before, after))
     changed = before != after
-    said = f"{command}d from {here} to {there}" if changed else f"at {there}: nothing to do"
+    said = f"{_DONE[direction]} from {here} to {there}" if changed else f"at {there}: nothing to do"
     headline = f"{said} in {seconds:.1f} s, {count(len(rows), 'statement')}" if changed else said
     return Migration(
         headline=headline,

@@ -14,17 +14,31 @@ def markdown(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None
     target = content["target"]
     where = f"database `{target['database']}`, server `{target.get('system_identifier') or 'not told'}`"
     out = [f"# Migration plan: {plan['headline']}", "", f"Digest `{plan['digest']}`", "", f"On {where}.", ""]
-    out += _table(["Revision", "File (SHA-256)"], [[s["id"], f"`{s['sha256'][:16]}…`"] for s in content["revisions"]])
+    flagged = set(plan.get("not_previewable", ()))
+    files = [[s["id"], f"`{s['sha256'][:16]}…`"] for s in content["revisions"]]
+    if flagged:
+        said = ["**not previewable**" if s["id"] in flagged else "" for s in content["revisions"]]
+        out += _table(["Revision", "File (SHA-256)", ""], [[*row, word] for row, word in zip(files, said, strict=True)])
+    else:
+        out += _table(["Revision", "File (SHA-256)"], files)
     if rehearsal:
         out += ["## Rehearsed", "", f"{rehearsal['headline']}.", ""]
         out += [f"- {part['headline']}" for part in rehearsal["parts"]] + [""]
         held = [h for h in rehearsal.get("holds", ()) if h["lock"] in WAITS]
         rows = [[h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", str(h["statement"])] for h in held]
         out += _table(["Table", "Lock", "Held for", "From statement"], rows)
-    out += [f"## SQL: {len(content['sql'])} statements", ""]
+    if content["direction"] == "adopt":
+        out += ["No revision runs: the stamp is written, which was found to be true of the schema.", ""]
+        return "\n".join(out)
+    printed = plan.get("offline_sql", ())
+    out += [f"## SQL: {len(content['sql']) or len(printed)} statements", ""]
     if not content["sql"]:
         out += ["Not rehearsed: what will run is not known yet.", ""]
-    return "\n".join([*out, *(f"```sql\n{sql.strip()}\n```\n" for sql in content["sql"])])
+    if printed:
+        out += ["This is what Alembic prints without a database; it is no part of the digest.", ""]
+    if flagged:
+        out += ["A revision that is not previewable reads the database: its SQL is missing here, or another.", ""]
+    return "\n".join([*out, *(f"```sql\n{sql.strip()}\n```\n" for sql in content["sql"] or printed)])
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

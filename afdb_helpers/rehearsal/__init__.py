@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from afdb_helpers import backup as backups
-from afdb_helpers import catalog, fingerprint, migration_plan, revisions
+from afdb_helpers import catalog, drift, fingerprint, migration_plan, revisions
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
@@ -22,7 +22,7 @@ from afdb_helpers.rehearsal.result import BLOCKS, Rehearsal
 from afdb_helpers.rehearsal.watch import Hold, Watch
 from afdb_helpers.rehearsal.way_back import WayBack
 from afdb_helpers.report import Report
-from afdb_helpers.revisions import Graph, Outcome, Project, Session
+from afdb_helpers.revisions import Graph, Outcome, Project, Revision, Session
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -135,14 +135,17 @@ class _Move:
 
     @property
     def up(self) -> bool:
-        return self.direction == "upgrade"
+        return self.direction != "downgrade"
+
+    def steps(self, before: tuple[str, ...]) -> tuple[Revision, ...]:
+        return migration_plan.route(self.graph, before, self.wanted, self.direction)[1]
 
 
 def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehearsal:
     with copy.connect() as connection:
         before = catalog.heads(connection)
         sizes = {row["table"]: row["bytes"] or 0 for row in catalog.sizes(connection).rows}
-    steps = move.graph.between(before, move.wanted) if move.up else move.graph.back(before, move.wanted)
+    steps = move.steps(before)
     with watch.watching(copy) as seen:
         outcome = _migrate(copy, move, seen) if steps else Outcome([], "")
         seconds, disk = round(seen.seconds(), 3) if steps else 0.0, seen.disk()
@@ -151,16 +154,17 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
         )
         done = result.statements(outcome, seen)
         wrong = result.wrong(outcome, done, after or ("base",), move.wanted)
-        tried = bool(done) and not wrong and move.up
+        tried = bool(done) and not wrong and move.direction == "upgrade"
+        schema = _converged(copy, move) if move.direction == "repair" and not wrong else Report(headline="")
         back_again = _way_back(copy, backup, move.project, before, seen, back, tried=tried)
-    locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok
+    locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok and schema.ok
     said = wrong or result.said(before, after, seconds, done, data, back_again)
     return Rehearsal(
         headline=f"rehearsal on {backup.id}: {said}",
         ok=ok,
         rows=tuple(result.row(statement) for statement in done if statement["changes"]),
-        remedy="mend the revision, then rehearse again" if wrong else data.remedy or back_again.remedy,
-        parts=(locks, data, result.disk(disk), back_again) if done else (),
+        remedy="mend the revision, then rehearse again" if wrong else data.remedy or back_again.remedy or schema.remedy,
+        parts=(locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])) if done else (),
         backup=backup.id,
         schema=backup.manifest["catalogue"],
         direction=move.direction,
@@ -178,11 +182,23 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
 
 
 def _migrate(copy: Copy, move: _Move, seen: Watch) -> Outcome:
-    request = {"command": move.direction, "arguments": [move.wanted], "url": copy.url, **seen.request()}
+    request = {
+        "command": "upgrade" if move.up else "downgrade",
+        "arguments": [move.wanted],
+        "url": copy.url,
+        **seen.request(),
+    }
     request["x"] = ["allow_data_loss=true"] if move.drop_data else []
     session = Session(application_name="afdb rehearsal")
     with seen.sampling():
         return revisions.run(move.project.ini, request, python=move.project.python, session=session, on_event=seen)
+
+
+def _converged(copy: Copy, move: _Move) -> Report:
+    """Whether the revision that ran again has made the schema its own."""
+    with copy.connect() as connection:
+        live = catalog.snapshot(connection)
+    return drift.compare(live, drift.reference(move.project, move.graph, move.wanted, dialect=live.dialect))
 
 
 def _result(copy: Copy, backup: Backup, done: _Move) -> tuple[tuple[str, ...], Report]:

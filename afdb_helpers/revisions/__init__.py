@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.revisions.process import Abandoned, Event, Outcome, Session, changes, run, tidy
+from afdb_helpers.revisions.process import VERSION_TABLE, Abandoned, Event, Outcome, Session, changes, run, tidy
 
 __all__ = [
+    "VERSION_TABLE",
     "Abandoned",
     "Event",
     "Graph",
@@ -177,9 +179,15 @@ def _stamp(project: Project, graph: Graph) -> list[tuple[int, int]]:
 
 
 def find(ini: str | Path | None = None, *, python: str | Path | None = None) -> Project:
-    """The project of `ini`, else of the nearest alembic.ini in this folder or above it. Raises `ConfigError`."""
+    """The project of `ini`, else of AFDB_ALEMBIC_INI, else of the nearest alembic.ini in this folder or above it; with
+    the interpreter `python`, else AFDB_PYTHON, else ours. Raises `ConfigError`."""
+    settings = targets.environment()
+    named = "AFDB_ALEMBIC_INI" if ini is None else "--alembic-ini"
+    ini, python = ini or settings.get("AFDB_ALEMBIC_INI") or None, python or settings.get("AFDB_PYTHON")
     if ini is not None and not Path(ini).is_file():
-        raise ConfigError(f"there is no file {ini}", why="it is to be the project's alembic.ini", do="correct the path")
+        raise ConfigError(
+            f"there is no file {ini}", why=f"{named} is to be the project's alembic.ini", do="correct the path"
+        )
     here = Path.cwd()
     found = (
         Path(ini)
@@ -190,7 +198,7 @@ def find(ini: str | Path | None = None, *, python: str | Path | None = None) -> 
         raise ConfigError(
             "no Alembic project here",
             why=f"neither {here} nor a folder above it holds an alembic.ini",
-            do="change to the project's folder, or name it with --alembic-ini PATH",
+            do="change to the project's folder, or name it with --alembic-ini PATH or AFDB_ALEMBIC_INI",
         )
     return Project(found.absolute(), Path(python) if python else None)
 

@@ -50,11 +50,12 @@ class Channel:
     def emit(self, event: str, **facts: Any) -> None:
         self.out.write(json.dumps({"event": event, **facts}, default=str) + "\n")
 
-    def confirm(self, event: str, **facts: Any) -> None:
-        """Emit, then wait until the parent has stored it."""
+    def confirm(self, event: str, **facts: Any) -> str:
+        """Emit, then wait until the parent has stored it, and return its answer."""
         self.emit(event, confirm=True, **facts)
-        if not sys.stdin.readline():
+        if not (answer := sys.stdin.readline()):
             os._exit(70)
+        return answer
 
 
 class Observer:
@@ -110,7 +111,7 @@ class Observer:
 
         def followed(raw: Any) -> None:
             commit(raw)
-            self.channel.emit("committed", after=self.number)
+            self.report("committed", after=self.number)
 
         followed.afdb = True  # type: ignore[attr-defined]
         dialect.do_commit = followed
@@ -146,37 +147,30 @@ class Observer:
         self.held.clear()
         if how == "rollback":
             self.stamps = False
-            return self.report(how, after=self.number)
+            self.report(how, after=self.number)
+            return
         if self.stamps:
             self.sign(connection)
         facts = None
         if connection.dialect.name == "postgresql":
             with contextlib.suppress(Exception):  # the transaction failed: the server will make this a rollback
                 facts = where(connection)
-        return self.channel.confirm(how, after=self.number, where=facts)
+        self.channel.confirm(how, after=self.number, where=facts)
 
     def sign(self, connection: Any) -> None:
         """Leave in the database which run stamped it; where the role may not, it is said and nothing else fails."""
         self.stamps = False
         if not self.mark or connection.dialect.name != "postgresql":
             return
-        from alembic import context
-
-        migration = context.get_context()
-        quote = connection.dialect.identifier_preparer.quote
-        table = ".".join(quote(part) for part in (migration.version_table_schema, migration.version_table) if part)
-        sentence = quoted(f"COMMENT ON TABLE {table} IS {quoted(self.mark)}")
+        sentence = quoted(f"COMMENT ON TABLE alembic_version IS {quoted(self.mark)}")
         ask(connection, _SIGN.format(sentence), rows=False)
 
 
 def ask(connection: Any, sql: str, *, rows: bool = True) -> list[Any]:
     """The rows of a question of our own, past every event."""
-    cursor = connection.connection.cursor()
-    try:
+    with contextlib.closing(connection.connection.cursor()) as cursor:
         cursor.execute(sql)
         return list(cursor.fetchall()) if rows else []
-    finally:
-        cursor.close()
 
 
 def where(connection: Any) -> dict[str, Any]:
@@ -193,15 +187,8 @@ def quoted(value: Any) -> str:
 def is_stamp(sql: str) -> bool:
     """Whether a statement writes a revision into the version table."""
     words = sql.split(None, 3)
-    if not words or words[0].upper() not in ("INSERT", "UPDATE", "DELETE"):
-        return False
-    from alembic import context
-
-    try:
-        name = context.get_context().version_table
-    except Exception:  # no migration goes on
-        return False
-    return any(word.split(".")[-1].strip('"') == name for word in words[1:3])
+    named = any(word.split(".")[-1].strip('"') == "alembic_version" for word in words[1:3])
+    return named and words[0].upper() in ("INSERT", "UPDATE", "DELETE")
 
 
 def leave_with_parent() -> None:
@@ -240,24 +227,33 @@ def configuration(request: dict[str, Any]) -> Any:
     return config
 
 
-def describe(config: Any, channel: Channel) -> None:
-    """One event a revision, from base to head, then the heads."""
+def describe(config: Any, channel: Channel) -> str:
+    """One event a revision, from base to head, then the heads; returns the parent's answer to them."""
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory.from_config(config)
     for revision in reversed(list(script.walk_revisions())):
         down = revision.down_revision or ()
-        channel.emit(
-            "revision",
-            id=revision.revision,
-            down=[down] if isinstance(down, str) else list(down),
-            doc=revision.doc or "",
-            path=revision.path,
-            mapping=getattr(revision.module, "mapping", None),
-            resumes=hasattr(revision.module, "missing"),
-        )
+        module = {"mapping": getattr(revision.module, "mapping", None), "resumes": hasattr(revision.module, "missing")}
+        below = [down] if isinstance(down, str) else list(down)
+        channel.emit("revision", id=revision.revision, down=below, doc=revision.doc or "", path=revision.path, **module)
     setattr(ScriptDirectory, "from_config", lambda _config: script)  # noqa: B010 — what follows reads no file again
-    channel.confirm("heads", heads=list(script.get_heads()))
+    return channel.confirm("heads", heads=list(script.get_heads())).strip()
+
+
+def look_at_env(request: dict[str, Any], channel: Channel) -> None:
+    """Say where env.py keeps the revisions; `apart`, each of them gets its own transaction, whatever it asks for."""
+    from alembic.runtime.environment import EnvironmentContext
+
+    configure = EnvironmentContext.configure
+
+    def seen(self: Any, *given: Any, **options: Any) -> None:
+        channel.emit("configured", table=options.get("version_table"), schema=options.get("version_table_schema"))
+        if request.get("apart"):
+            options["transaction_per_migration"] = True
+        configure(self, *given, **options)
+
+    setattr(EnvironmentContext, "configure", seen)  # noqa: B010 — mypy's word on methods
 
 
 def carry_out(request: dict[str, Any], channel: Channel) -> None:
@@ -266,14 +262,17 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
 
     config = configuration(request)
     if request.get("describe") or request["command"] == "describe":
-        describe(config, channel)
+        request["mark"] = describe(config, channel)
     if request.get("observe"):
         Observer(channel, request)
     if request["command"] != "describe":
+        look_at_env(request, channel)
         config.output_buffer = io.StringIO()  # the SQL of --sql, apart from what is logged and printed
-        getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
-        if script := config.output_buffer.getvalue():
-            channel.emit("script", sql=script)
+        try:
+            getattr(command, request["command"])(config, *request.get("arguments", []), **request.get("options", {}))
+        finally:
+            if script := config.output_buffer.getvalue():
+                channel.emit("script", sql=script)
 
 
 def main() -> int:

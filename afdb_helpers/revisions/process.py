@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import os
@@ -15,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from afdb_helpers.errors import ConfigError
+from afdb_helpers.errors import ConfigError, Refused
 
 Event = dict[str, Any]
 CHILD = Path(__file__).with_name("child.py")
+VERSION_TABLE = "alembic_version"
 BEAT = 1  # seconds
 GRACE = 5.0  # seconds between asking the child to leave and making it
 
@@ -69,19 +71,20 @@ def run(
     *,
     python: Path | None = None,
     session: Session | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: Callable[[Event], object] = lambda event: None,
     on_interrupt: Callable[[], None] = lambda: None,
     on_quiet: Callable[[], None] = lambda: None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first.
+    """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first; a
+    string that it returns for `heads` is the mark to be left in the database.
 
     An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed;
     `on_interrupt` is called first, to cancel what the child waits for. `meanwhile` runs while the child starts, and
     `on_quiet` after each second without an event.
     A failing command is an `Outcome` with an error, for the caller to name; a child that does not start raises.
     """
-    child, receiving = _start(ini.parent, str(python or sys.executable))
+    child, receiving = _start(_folder(ini), str(python or sys.executable))
     with (
         os.fdopen(receiving, "rb", buffering=0) as stream,
         _ended_with(child, on_interrupt),
@@ -96,13 +99,26 @@ def run(
     return _outcome(events, "".join(printed), child.returncode)
 
 
+def _folder(ini: Path) -> Path:
+    """Where the child works: beside the ini, or in the nearest folder above it from which `script_location` is found.
+
+    Alembic takes a relative one from the folder that it was started in; which one that was, no setting says.
+    """
+    settings = configparser.RawConfigParser()
+    with contextlib.suppress(configparser.Error, OSError, UnicodeDecodeError):  # Alembic says what is wrong with it
+        settings.read(ini, encoding="utf-8")
+    scripts = Path(settings.get("alembic", "script_location", fallback="%"))
+    above = ini.absolute().parents
+    return next((folder for folder in above if not scripts.is_absolute() and (folder / scripts).is_dir()), above[0])
+
+
 def _start(folder: Path, python: str) -> tuple[subprocess.Popen[str], int]:
     """The child, and the file descriptor on which its events arrive."""
     receiving, sending = os.pipe()
     try:
         child = subprocess.Popen(
             [python, str(CHILD), str(sending)],
-            cwd=folder.absolute(),
+            cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             pass_fds=(sending,),
             stdin=subprocess.PIPE,
@@ -135,12 +151,14 @@ def _lines(stream: IO[bytes], on_quiet: Callable[[], None]) -> Iterator[bytes]:
         yield from whole
 
 
-def _relay(lines: Iterator[bytes], answers: IO[str], on_event: Callable[[Event], None]) -> Iterator[Event]:
+def _relay(lines: Iterator[bytes], answers: IO[str], on_event: Callable[[Event], object]) -> Iterator[Event]:
     for line in lines:
         event = json.loads(line)
-        on_event(event)
+        if event["event"] == "configured":
+            _refuse_other_table(event)
+        answer = on_event(event)
         if event.get("confirm"):
-            _answer(answers)
+            _answer(answers, answer if isinstance(answer, str) else "")
         yield event
 
 
@@ -222,6 +240,17 @@ def changes(sql: str) -> bool:
 def tidy(sql: str) -> str:
     """A statement without the blank lines and trailing space that SQLAlchemy lays out."""
     return re.sub(r"[ \t]+\n", "\n", sql.strip())
+
+
+def _refuse_other_table(event: Event) -> None:
+    if event["schema"] in (None, "public") and event["table"] in (None, VERSION_TABLE):
+        return
+    table = ".".join(filter(None, (event["schema"], event["table"] or VERSION_TABLE)))
+    raise Refused(
+        f"the project's env.py keeps its revisions in {table}; nothing was changed",
+        why=f"afdb reads {VERSION_TABLE} in the schema where a session finds it, so it would not see what is stamped",
+        do="leave version_table and version_table_schema out of context.configure, or run Alembic without afdb",
+    )
 
 
 def _not_started(python: str, why: str) -> ConfigError:

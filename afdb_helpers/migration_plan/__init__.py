@@ -8,11 +8,12 @@ on every machine and in every run, and another one as soon as any of these is an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog
 from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.migration_plan import schema
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Graph, Revision
 
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MigrationPlan(Report):
-    """`content` is what the digest is taken over; nothing outside it is part of the approval."""
+    """`content` is what the digest is taken over; nothing outside it is part of the approval.
+
+    `offline` is what Alembic prints where no rehearsal has shown the SQL, and `not_previewable` holds the revisions
+    that read the database, so that Alembic prints nothing, or not what will run.
+    """
 
     content: Mapping[str, Any]
+    offline: tuple[str, ...] = ()
+    not_previewable: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -41,7 +48,15 @@ class MigrationPlan(Report):
         return not self.content["revisions"]
 
     def as_dict(self) -> dict[str, Any]:
-        return {**super().as_dict(), "digest": self.digest, "content": dict(self.content)}
+        about = {"offline_sql": list(self.offline), "not_previewable": list(self.not_previewable)}
+        said = {**super().as_dict(), "digest": self.digest, "content": dict(self.content)}
+        return said | {name: value for name, value in about.items() if value}
+
+    def previewed(self, sql: Sequence[str], not_previewable: Sequence[str]) -> MigrationPlan:
+        """The same plan with what Alembic prints; the digest stays."""
+        flagged = dict.fromkeys(not_previewable, "not previewable: it reads the database")
+        rows = tuple({**row, "offline SQL": flagged.get(row["revision"], "printed")} for row in self.rows)
+        return replace(self, rows=rows, offline=tuple(sql), not_previewable=tuple(not_previewable))
 
 
 def make(
@@ -64,7 +79,7 @@ def make(
     current = catalog.heads(connection)
     wanted, steps = route(graph, current, revision, direction)
     identity = catalog.identity(connection)
-    content = {
+    content: dict[str, Any] = {
         "target": identity.key(),
         "direction": direction,
         "from": list(current),
@@ -79,11 +94,19 @@ def make(
 
 
 def route(graph: Graph, current: tuple[str, ...], revision: str, direction: str) -> tuple[str, tuple[Revision, ...]]:
-    """Where `revision` is, and the steps from the stamped ones to it. Raises as `make` does."""
+    """Where `revision` is, and the steps to it from the stamped ones. Raises as `make` does.
+
+    `adopt`: the steps are the revisions that the stamp will say were run. `repair`: the stamped one, which runs again.
+    """
     wanted = graph.wanted(revision)
     known = {r.id for r in graph.revisions}
+    if direction == "adopt":
+        done = graph.ancestors(wanted) if current != (wanted,) else set()
+        return wanted, tuple(r for r in graph.revisions if r.id in done)
     if not set(current) <= known:
         raise _ahead(current, known)
+    if direction == "repair":
+        return wanted, (_resuming(graph, wanted, current),)
     steps = graph.between(current, wanted) if direction == "upgrade" else graph.back(current, wanted)
     if not steps and wanted not in (current or ("base",)):
         other = "downgrade" if direction == "upgrade" else "upgrade"
@@ -96,16 +119,44 @@ def route(graph: Graph, current: tuple[str, ...], revision: str, direction: str)
 
 
 def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = None) -> MigrationPlan:
-    """A plan shown from its content, as it stands in a record."""
-    start = ", ".join(content["from"]) or "nothing stamped"
+    """A plan shown from its content, as it stands in a record. Raises `Refused` where it is none."""
+    schema.check(content)
     steps = content["revisions"]
-    rows = [{"revision": s["id"], "what": (docs or {}).get(s["id"], ""), "file": s["sha256"][:12]} for s in steps]
-    shown = catalog.digest(content)
-    known = f"{count(len(content['sql']), 'statement')} seen in rehearsal" if content["sql"] else "not rehearsed"
-    parts = (Report(headline=f"{known}; digest {shown}"),)
     if not steps:
         return MigrationPlan(headline=f"at {content['to']}: nothing to do", content=content)
-    return MigrationPlan(headline=f"from {start} to {content['to']}", rows=tuple(rows), parts=parts, content=content)
+    rows = [{"revision": s["id"], "what": (docs or {}).get(s["id"], ""), "file": s["sha256"][:12]} for s in steps]
+    known = f"{count(len(content['sql']), 'statement')} seen in rehearsal" if content["sql"] else "not rehearsed"
+    known = "no revision runs" if content["direction"] == "adopt" else known
+    parts = (Report(headline=f"{known}; digest {catalog.digest(content)}"),)
+    return MigrationPlan(headline=_headline(content), rows=tuple(rows), parts=parts, content=content)
+
+
+def _headline(content: Mapping[str, Any]) -> str:
+    start, end = ", ".join(content["from"]) or "nothing stamped", content["to"]
+    if content["direction"] == "adopt":
+        return f"stamp {end}, which the schema equals, in place of {start}"
+    return (
+        f"run {end} again, until the schema is its own"
+        if content["direction"] == "repair"
+        else f"from {start} to {end}"
+    )
+
+
+def _resuming(graph: Graph, wanted: str, current: tuple[str, ...]) -> Revision:
+    """The stamped revision, which can tell what it lacks: only such a one can be run again."""
+    if current != (wanted,):
+        raise ConfigError(
+            f"revision {wanted} is not the one to repair",
+            why=f"the database is stamped {', '.join(current) or 'with nothing'}",
+            do="afdb adopt, which finds the revision that the schema equals",
+        )
+    if not graph.get(wanted).resumes:
+        raise Refused(
+            f"revision {wanted} cannot be run again",
+            why="it has no missing(connection), so it cannot tell what of it is there already",
+            do="write a revision that mends the differences that `afdb run discovery` shows",
+        )
+    return graph.get(wanted)
 
 
 def _ahead(current: tuple[str, ...], known: set[str]) -> Refused:
