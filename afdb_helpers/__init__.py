@@ -26,6 +26,7 @@ What a module can change decides where it stands; imports point down only.
     revisions           the Alembic project, and its commands in a child process
     models              the platform's twelve tables
     targets             named databases, secret URLs, read-only connections
+    waivers             what somebody accepts, why, and until when
     report              the one shape of every result
     errors              sorted by what was changed
 """

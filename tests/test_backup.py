@@ -288,7 +288,7 @@ def test_a_dump_without_what_the_manifest_promises_is_not_proven(copied: Backup)
 
 def test_a_dump_without_an_index_is_not_proven(copied: Backup, tmp_path: Path) -> None:
     schema = sealed.unseal((copied.path / dumping.CATALOGUE).read_bytes())
-    schema["tables"]["a"]["indexes"]["ix_gone"] = {"columns": ["t"], "unique": False}
+    schema["tables"]["a"]["indexes"]["ix_gone"] = {"name": "ix_gone", "definition": "CREATE INDEX ix_gone ON a (t)"}
     sealed.write(copied.path / dumping.CATALOGUE, schema)
     digest = catalog.Catalog.from_dict(schema).digest
     lying = resealed(copied, catalogue=digest, files=sealed.files(copied.path))

@@ -10,7 +10,8 @@ import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import discovery, drift, revisions, targets
+from afdb_helpers import discovery, revisions, targets
+from afdb_helpers.drift import replaying
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.report import Report
 from afdb_helpers.revisions import Project
@@ -102,7 +103,7 @@ def test_a_state_is_told_with_the_next_step(
 def test_an_empty_database_is_well_and_starts_no_server(
     database: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drift, "_empty_database", None)
+    monkeypatch.setattr(replaying, "_private", None)
     found = _state(database, project)
     assert (found.headline, found.ok) == ("empty: no table, no revision stamped", True)
 

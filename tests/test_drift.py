@@ -1,11 +1,14 @@
-"""Drift: every difference is a row, what the chain makes is found by running it, and a stale answer is never given."""
+"""Drift: what the chain makes is found by running it, and a stale answer is never given.
+
+What differs, kind by kind: test_drift_kinds.py.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import projects
 import pytest
@@ -13,33 +16,13 @@ import sqlalchemy as sa
 
 from afdb_helpers import catalog, drift, revisions, targets
 from afdb_helpers.catalog import Catalog
+from afdb_helpers.drift import replaying
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Unavailable
 from afdb_helpers.report import Report
 from afdb_helpers.revisions import Graph, Project
 
 pytestmark = pytest.mark.xdist_group("drift")  # what they share is made once
-
-ALTER = "ALTER TABLE customer"
-DIFFERENCES = {
-    "a column that is missing": (f"{ALTER} DROP note", "customer.note", "TEXT", "absent"),
-    "a column too many": (f"{ALTER} ADD extra int", "customer.extra", "absent", "INTEGER"),
-    "another type": (f"{ALTER} ALTER balance TYPE numeric(12,2)",
-                     "customer.balance type", "NUMERIC(12, 4)", "NUMERIC(12, 2)"),
-    "another default": (f"{ALTER} ALTER balance SET DEFAULT 5", "customer.balance default", "'0'::numeric", "5"),
-    "a default gone": (f"{ALTER} ALTER balance DROP DEFAULT", "customer.balance default", "'0'::numeric", "none"),
-    "a NOT NULL gone": (f"{ALTER} ALTER title DROP NOT NULL", "customer.title", "NOT NULL", "NULL allowed"),
-    "an index gone": ("DROP INDEX customer_name", "customer index customer_name", "(title)", "absent"),
-    "an index too many": ("CREATE UNIQUE INDEX i ON customer (note)", "customer index i", "absent", "unique (note)"),
-    "an index of another kind": ("DROP INDEX customer_name; CREATE INDEX customer_name ON customer USING hash (title)",
-                                 "customer index customer_name", "(title)", "(title) using hash"),
-    "a foreign key gone": ("ALTER TABLE invoice DROP CONSTRAINT invoice_customer_id_fkey",
-                           "invoice foreign key", "(customer_id) → customer(id)", "absent"),
-    "a check too many": (f"{ALTER} ADD CHECK (balance > 0)", "customer check", "absent", "balance > 0::numeric"),
-    "a unique constraint too many": (f"{ALTER} ADD UNIQUE (note)", "customer unique", "absent", "note"),
-    "a primary key gone": ("ALTER TABLE invoice DROP CONSTRAINT invoice_pkey", "invoice primary key", "id", ""),
-    "a table gone": ("DROP TABLE invoice", "invoice", "table", "absent"),
-}  # fmt: skip
 
 
 def _run(url: str, *statements: str) -> None:
@@ -93,46 +76,6 @@ def test_a_copy_is_equal(at_head: str, reference: Catalog, new_database: Callabl
     assert (report.headline, report.rows, report.remedy) == ("schema: equal to the chain's", (), "")
 
 
-@pytest.mark.parametrize(("change", "what", "chain", "live"), DIFFERENCES.values(), ids=DIFFERENCES)
-def test_each_difference_is_a_row_with_both_sides(
-    change: str, what: str, chain: str, live: str, at_head: str, reference: Catalog, new_database: Callable[..., str]
-) -> None:
-    url = new_database(template=at_head)
-    _run(url, *change.split("; "))
-    report = drift.compare(_live(url), reference)
-    assert not report.ok
-    assert {"object": what, "chain": chain, "live": live, "accepted": False} in report.rows
-    assert report.remedy
-
-
-def test_somebody_elses_table_is_listed_and_accepted(
-    at_head: str, reference: Catalog, new_database: Callable[..., str]
-) -> None:
-    url = new_database(template=at_head)
-    _run(url, "CREATE TABLE extra (i int)")
-    report = drift.compare(_live(url), reference)
-    assert report.ok
-    assert report.rows == ({"object": "extra", "chain": "absent", "live": "table", "accepted": True},)
-
-
-def test_an_enums_value_too_many_is_a_difference(new_database: Callable[..., str]) -> None:
-    one, other = new_database(), new_database()
-    for url, values in ((one, "'a', 'b'"), (other, "'a'")):
-        _run(url, f"CREATE TYPE mood AS ENUM ({values})", "CREATE TABLE t (m mood)")
-    report = drift.compare(_live(one), _live(other))
-    assert report.rows == ({"object": "t.m values", "chain": "a", "live": "a, b", "accepted": False},)
-
-
-def test_a_stricter_column_is_noted_and_accepted(
-    at_head: str, reference: Catalog, new_database: Callable[..., str]
-) -> None:
-    url = new_database(template=at_head)
-    _run(url, "ALTER TABLE customer ALTER note SET NOT NULL")
-    report = drift.compare(_live(url), reference)
-    assert report.ok
-    assert report.rows == ({"object": "customer.note", "chain": "NULL allowed", "live": "NOT NULL", "accepted": True},)
-
-
 def test_neither_the_names_of_constraints_nor_the_order_of_columns_matter(
     at_head: str, reference: Catalog, new_database: Callable[..., str]
 ) -> None:
@@ -160,11 +103,13 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The revisions that are replayed, in order."""
     seen: list[str] = []
 
-    def watched(project: Project, revision: str, url: str, replay: Callable[..., Catalog] = drift.replay) -> Catalog:
-        seen.append(revision)
-        return replay(project, revision, url)
+    replay = replaying.replay
 
-    monkeypatch.setattr(drift, "replay", watched)
+    def watched(project: Project, revision: str, make: Callable[[str], str]) -> Catalog:
+        seen.append(revision)
+        return replay(project, revision, make)
+
+    monkeypatch.setattr(replaying, "replay", watched)
     return seen
 
 
@@ -190,12 +135,12 @@ def test_a_changed_file_makes_a_new_reference_and_a_later_one_does_not(tmp_path:
 
 def test_a_broken_cache_is_no_answer(project: Project, graph: Graph, replays: list[str]) -> None:
     good = drift.reference(project, graph, projects.FIRST, dialect="sqlite")
-    (cached,) = drift._cache().iterdir()
-    for broken in ("", "[]", '{"dialect": "sqlite"}'):
+    (cached,) = replaying._cache().iterdir()
+    for broken in ("", "[]", '{"dialect": "sqlite"}', json.dumps({"shape": catalog.SHAPE, "dialect": "sqlite"})):
         cached.write_text(broken)
         assert drift.reference(project, graph, projects.FIRST, dialect="sqlite").digest == good.digest
         assert json.loads(cached.read_text())["tables"], "it is mended"
-    assert len(replays) == 4
+    assert len(replays) == 5
 
 
 def test_what_reads_the_schema_is_part_of_the_key(
@@ -204,7 +149,7 @@ def test_what_reads_the_schema_is_part_of_the_key(
     drift.reference(project, graph, projects.FIRST, dialect="sqlite")
     monkeypatch.setattr(catalog, "SHAPE", catalog.SHAPE + 1)
     drift.reference(project, graph, projects.FIRST, dialect="sqlite")
-    monkeypatch.setattr(drift, "version", lambda name: "99")
+    monkeypatch.setattr(replaying, "version", lambda name: "99")
     drift.reference(project, graph, projects.FIRST, dialect="sqlite")
     assert len(replays) == 3
 
@@ -225,17 +170,33 @@ def test_a_chain_that_does_not_run_from_empty_is_no_reference(tmp_path: Path) ->
         drift.reference(broken, broken.graph(), "1a", dialect="sqlite")
     assert "cannot be replayed up to 1a" in caught.value.what
     assert "no such table: nowhere" in caught.value.why
-    assert list(drift._cache().iterdir()) == []
+    assert list(replaying._cache().iterdir()) == []
 
 
 def test_an_unknown_revision_starts_no_server(graph: Graph, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "_empty_database", None)
+    monkeypatch.setattr(replaying, "_private", None)
     with pytest.raises(ConfigError, match="unknown"):
         drift.reference(project, graph, "nope")
 
 
 def test_what_is_shown_reads_as_a_report(reference: Catalog) -> None:
-    empty: dict[str, Any] = {}
-    report = drift.compare(Catalog("postgresql", empty), reference)
+    report = drift.compare(replace(reference, tables={}), reference)
     assert isinstance(report, Report)
     assert report.headline == "schema: 2 differences"
+
+
+def test_a_chain_that_grants_to_roles_of_its_own_is_replayed_with_them(tmp_path: Path) -> None:
+    """Roles are the server's and no revision's; without this, no such chain had a reference."""
+    ours = projects.empty(tmp_path / "ours")
+    grants = 'CREATE TABLE t (i int); GRANT SELECT ON t TO drift_one; GRANT INSERT ON t TO "Drift two"'
+    projects.add(ours, "1a", None, projects.sql(grants))
+    made = drift.reference(ours, ours.graph(), "1a")
+    assert made.tables["t"]["grants"] == {"drift_one": "SELECT", "Drift two": "INSERT"}
+
+
+def test_the_reference_is_made_by_a_server_of_the_live_ones_version(
+    project: Project, graph: Graph, postgres15: Server
+) -> None:
+    assert drift.reference(project, graph, projects.FIRST, major=15).major == 15
+    assert replaying._version(17) == 18
+    assert replaying._version(99) == replaying._version() == 18

@@ -27,7 +27,7 @@ PROVIDERS = (  # schemas that Supabase keeps; what stands in them is not the ope
     "auth", "cron", "extensions", "graphql", "graphql_public", "net", "pgbouncer", "pgmq", "pgmq_public", "pgsodium",
     "pgsodium_masks", "realtime", "repack", "storage", "supabase_functions", "supabase_migrations", "vault",
 )  # fmt: skip
-_SQL = Path(catalog.__file__).parent / "sql"
+_SQL = catalog.QUESTIONS
 
 
 @dataclass(frozen=True)

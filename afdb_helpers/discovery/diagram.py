@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from afdb_helpers.catalog import Catalog
+from afdb_helpers.catalog import Catalog, keys
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Graph, Revision
 
 MOST = 60  # tables in a picture: those with the most relations
-_KEY = re.compile(r"\((.*?)\) → (.*?)\((.*?)\)")
 _LINE, _TEXT = 17, "font:12px sans-serif"
 
 
@@ -40,27 +39,25 @@ def relations(live: Catalog) -> list[tuple[str, str, str, bool]]:
     """(table, column, table referred to, whether the column may be NULL), one a foreign key."""
     found = []
     for name, table in live.tables.items():
-        for key in table["foreign_keys"]:
-            if match := _KEY.match(key):
-                columns = match[1].split(", ")
-                null = any(table["columns"].get(one, {}).get("nullable", True) for one in columns)
-                found.append((name, match[1], match[2], null))
+        for key in keys.foreign_keys(table):
+            null = any(table["columns"].get(one, {}).get("nullable", True) for one in key.columns)
+            found.append((name, ", ".join(key.columns), key.table, null))
     return found
 
 
 def entities(live: Catalog) -> Drawing:
     """The tables with their keys, and a line for each foreign key."""
-    keys = relations(live)
-    shown = _largest(live, keys)
-    kept = [one for one in keys if one[0] in shown and one[2] in shown]
-    headline = f"{count(len(live.tables), 'table')}, {count(len(keys), 'foreign key')}"
+    found = relations(live)
+    shown = _largest(live, found)
+    kept = [one for one in found if one[0] in shown and one[2] in shown]
+    headline = f"{count(len(live.tables), 'table')}, {count(len(found), 'foreign key')}"
     if len(shown) < len(live.tables):
         headline += f"; the {len(shown)} with the most relations are drawn"
-    rows = tuple({"table": t, "column": c, "refers to": r, "may be null": n} for t, c, r, n in keys)
+    rows = tuple({"table": t, "column": c, "refers to": r, "may be null": n} for t, c, r, n in found)
     return Drawing(headline=headline, rows=rows, svg=_boxes(live, shown, kept), markdown=mermaid(live, shown, kept))
 
 
-def mermaid(live: Catalog, shown: Sequence[str], keys: Sequence[tuple[str, str, str, bool]]) -> str:
+def mermaid(live: Catalog, shown: Sequence[str], found: Sequence[tuple[str, str, str, bool]]) -> str:
     """The same as Mermaid, fenced for Markdown."""
     lines = ["erDiagram"]
     for name in shown:
@@ -68,7 +65,7 @@ def mermaid(live: Catalog, shown: Sequence[str], keys: Sequence[tuple[str, str, 
         marked = [(c, mark) for c in table["columns"] if (mark := _mark(table, c))]
         body = [f"        {_word(table['columns'][c]['type'])} {_word(c)} {mark}" for c, mark in marked]
         lines += [f"    {_entity(name)} {{", *body, "    }"] if body else [f"    {_entity(name)}"]
-    for table_name, column, referred, null in keys:
+    for table_name, column, referred, null in found:
         lines.append(f'    {_entity(referred)} {"|o" if null else "||"}--o{{ {_entity(table_name)} : "{_said(column)}"')
     return "```mermaid\n" + "\n".join(lines) + "\n```\n"
 
@@ -108,22 +105,22 @@ def _node(
     yield f'<text x="{left}" y="{y + 4}" style="{_TEXT}">{html.escape(label)}</text>'
 
 
-def _largest(live: Catalog, keys: Sequence[tuple[str, str, str, bool]]) -> list[str]:
+def _largest(live: Catalog, found: Sequence[tuple[str, str, str, bool]]) -> list[str]:
     if len(live.tables) <= MOST:
         return list(live.tables)
     weight = dict.fromkeys(live.tables, 0)
-    for table, _, referred, _ in keys:
+    for table, _, referred, _ in found:
         weight[table] += 1
         weight[referred] = weight.get(referred, 0) + 1
     chosen = sorted(live.tables, key=lambda name: -weight[name])[:MOST]
     return [name for name in live.tables if name in set(chosen)]
 
 
-def _boxes(live: Catalog, shown: Sequence[str], keys: Sequence[tuple[str, str, str, bool]]) -> str:
+def _boxes(live: Catalog, shown: Sequence[str], found: Sequence[tuple[str, str, str, bool]]) -> str:
     """Boxes in columns, a table right of those it refers to, as far as there is no circle."""
     depth = dict.fromkeys(shown, 0)
     for _ in range(min(len(shown), 8)):
-        for table, _column, referred, _null in keys:
+        for table, _column, referred, _null in found:
             if table != referred:
                 depth[table] = min(8, max(depth[table], depth[referred] + 1))
     at: dict[str, tuple[int, int, int]] = {}
@@ -140,7 +137,7 @@ def _boxes(live: Catalog, shown: Sequence[str], keys: Sequence[tuple[str, str, s
             label = html.escape(f"{column[:22]} {_mark(live.tables[name], column)}")
             out.append(f'<text x="{x + 8}" y="{y + 15 + _LINE * number}" style="{_TEXT}">{label}</text>')
     curves = []
-    for table, _column, referred, null in keys:
+    for table, _column, referred, null in found:
         (x1, y1, h1), (x2, y2, h2) = at[table], at[referred]
         dash = ' stroke-dasharray="4 3"' if null else ""
         left, right, one, other = x1, x2 + 200, y1 + h1 // 2, y2 + h2 // 2
@@ -155,12 +152,10 @@ def _svg(width: int, height: int, parts: Sequence[str]) -> str:
     return "\n".join([head, f'<rect width="{width}" height="{height}" fill="#fff"/>', *parts, "</svg>"])
 
 
-def _mark(table: Mapping[str, Any], column: str) -> str:
-    referring = any(column in match[1].split(", ") for key in table["foreign_keys"] if (match := _KEY.match(key)))
-    unique = [column] in table["uniques"] or any(
-        i["unique"] and i["columns"] == [column] for i in table["indexes"].values()
-    )
-    marks = {"PK": column in table["primary_key"], "FK": referring, "UK": unique}
+def _mark(table: dict[str, Any], column: str) -> str:
+    referring = any(column in key.columns for key in keys.foreign_keys(table))
+    unique = [column] in keys.uniques(table) or (True, (column,)) in map(keys.index, table["indexes"].values())
+    marks = {"PK": column in keys.primary_key(table), "FK": referring, "UK": unique}
     return ", ".join(mark for mark, holds in marks.items() if holds)
 
 

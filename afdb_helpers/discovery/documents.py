@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from afdb_helpers import drift
+from afdb_helpers import catalog, drift
 from afdb_helpers.catalog import Catalog
 from afdb_helpers.discovery import diagram
 from afdb_helpers.discovery.chain import Found
@@ -95,7 +95,8 @@ def patterns(live: Catalog) -> str:
             (table, column)
             for table, facts in live.tables.items()
             for column, one in facts["columns"].items()
-            if (name and re.search(name, column, re.IGNORECASE)) or (kind and re.search(kind, one["type"]))
+            if (name and re.search(name, column, re.IGNORECASE))
+            or (kind and re.search(kind, _type(live, one["type"]), re.IGNORECASE))
         ]
         if found:
             names = sorted({column for _, column in found})
@@ -104,6 +105,10 @@ def patterns(live: Catalog) -> str:
             )
             rows.append([said, str(len({table for table, _ in found})), str(len(found)), listed])
     return _table(["Pattern", "Tables", "Columns", "Names"], rows) or "None that is known by names or types.\n"
+
+
+def _type(live: Catalog, name: str) -> str:
+    return "ENUM" if name in {one.get("name", key) for key, one in live.objects.get("enum", {}).items()} else name
 
 
 def _snapshots(project: Project, graph: Graph) -> list[tuple[str, Catalog]]:
@@ -130,9 +135,9 @@ def _places(url: Any, project: Project) -> Iterable[dict[str, Any]]:
 
 def _counts(head: Catalog) -> str:
     columns = sum(len(table["columns"]) for table in head.tables.values())
-    keys = sum(len(table["foreign_keys"]) for table in head.tables.values())
+    foreign = sum(len(catalog.keys.foreign_keys(table)) for table in head.tables.values())
     indexes = sum(len(table["indexes"]) for table in head.tables.values())
-    return f"{len(head.tables)} tables, {columns} columns, {keys} foreign keys, {indexes} indexes beside the keys.\n"
+    return f"{len(head.tables)} tables, {columns} columns, {foreign} foreign keys, {indexes} indexes beside the keys.\n"
 
 
 def _tables(head: Catalog, snapshots: Sequence[tuple[str, Catalog]]) -> str:
@@ -155,11 +160,11 @@ def _columns(head: Catalog, graph: Graph, snapshots: Sequence[tuple[str, Catalog
              f"`{facts['default']}`" if facts["default"] is not None else "", origin(name, column, graph, snapshots)]
             for column, facts in table["columns"].items()
         ]  # fmt: skip
-        refers = [f"`{key}`" for key in table["foreign_keys"]]
+        refers = [f"`{key}`" for key in catalog.keys.foreign_keys(table)]
         others = [f"`{t}.{c}`" for t, c, referred, _ in diagram.relations(head) if referred == name]
         indexes = [
-            f"{'unique ' if i['unique'] else ''}`{index}` ({', '.join(f'`{c}`' for c in i['columns'])})"
-            for index, i in table["indexes"].items()
+            f"{'unique ' if unique else ''}`{index}` ({', '.join(f'`{c}`' for c in columns)})"
+            for index, (unique, columns) in ((name, catalog.keys.index(one)) for name, one in table["indexes"].items())
         ]
         out += [f"### {name}", "", _table(["Column", "Type", "Null", "Default", "Origin"], rows)]
         for title, items in (("Refers to", refers), ("Referred to by", others), ("Indexes", indexes)):
@@ -186,8 +191,8 @@ def _since(table: str, column: str | None, snapshots: Sequence[tuple[str, Catalo
     return ""
 
 
-def _key(table: Mapping[str, Any], column: str) -> str:
-    return " **PK**" if column in table["primary_key"] else ""
+def _key(table: dict[str, Any], column: str) -> str:
+    return " **PK**" if column in catalog.keys.primary_key(table) else ""
 
 
 def _whole(name: str, blocks: Mapping[str, str]) -> str:

@@ -60,7 +60,8 @@ def stamp(connection: Connection) -> tuple[str, ...] | None:
 
 def _stamped(live: Catalog, found: Project, graph: Graph, stamped: str) -> Report:
     behind = graph.between((stamped,), graph.head())
-    compared = drift.compare(live, drift.reference(found, graph, stamped, dialect=live.dialect))
+    made = drift.reference(found, graph, stamped, dialect=live.dialect, major=live.major)
+    compared = drift.compare(live, made, waived=drift.waived(found))
     where = f"at {stamped}" + (f", {count(len(behind), 'revision')} behind" if behind else " (head)")
     if compared.ok:
         return Report(headline=where, remedy="afdb run backup" if behind else "", parts=(compared,))
@@ -72,8 +73,8 @@ def _stamped(live: Catalog, found: Project, graph: Graph, stamped: str) -> Repor
 
 def _between(live: Catalog, found: Project, graph: Graph, stamped: str, following: str) -> Report | None:
     """Whether all that differs from the stamped revision belongs to the following one, some or all of it done."""
-    before = drift.reference(found, graph, stamped, dialect=live.dialect)
-    after = drift.reference(found, graph, following, dialect=live.dialect)
+    before = drift.reference(found, graph, stamped, dialect=live.dialect, major=live.major)
+    after = drift.reference(found, graph, following, dialect=live.dialect, major=live.major)
     to_do = _wrong(drift.compare(before, after))
     drifted, left = drift.compare(live, before), drift.compare(live, after)
     if left.ok:
@@ -101,12 +102,13 @@ def _wrong(compared: Report) -> set[str]:
 def _unstamped(connection: Connection, live: Catalog, found: Project, graph: Graph) -> Report:
     if not live.tables:
         return Report(headline="empty: no table, no revision stamped", remedy="afdb upgrade")
-    head = drift.reference(found, graph, graph.head(), dialect=live.dialect)
+    head = drift.reference(found, graph, graph.head(), dialect=live.dialect, major=live.major)
     if head.tables and not set(head.tables) & set(live.tables):
         return _another(connection, live)
     nearest: tuple[str, Report] | None = None
     for revision in list(reversed(graph.revisions))[:NEWEST]:
-        compared = drift.compare(live, drift.reference(found, graph, revision.id, dialect=live.dialect))
+        made = drift.reference(found, graph, revision.id, dialect=live.dialect, major=live.major)
+        compared = drift.compare(live, made)
         if compared.ok:
             headline = f"not stamped, and the schema equals {revision.id}"
             return Report(headline=headline, ok=False, remedy="afdb adopt, which verifies and stamps it")
@@ -131,7 +133,7 @@ def _made_by_models(live: Catalog, head: Catalog) -> bool:
     return bool(declared) and not any(_defaults(live.tables[name]) for name in head.tables)
 
 
-def _defaults(table: catalog.Table) -> list[str]:
+def _defaults(table: catalog.Facts) -> list[str]:
     """The columns with a default of their own; a number from a sequence is none."""
     return [n for n, c in table["columns"].items() if c["default"] and "nextval(" not in str(c["default"])]
 

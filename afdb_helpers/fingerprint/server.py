@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from afdb_helpers import catalog
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.fingerprint import statements
 from afdb_helpers.fingerprint.keeping import Kept
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from psycopg2.sql import Composable
     from sqlalchemy import Connection
 
-SESSION = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC", "extra_float_digits": "3",
-           "bytea_output": "hex", "xmloption": "content", "lc_monetary": "C", "row_security": "off",
-           "search_path": "pg_catalog", "quote_all_identifiers": "off", "jit": "off"}  # fmt: skip
+SESSION = catalog.SETTINGS | {"row_security": "off", "search_path": "pg_catalog", "jit": "off"}
 PROBE = 3447271187946711828  # the hash of "afdb", as lookup3.py computes it; numpy is not imported for that
 BLOCK = 8192
 LIMITS = "SELECT name, setting FROM pg_settings WHERE name ~ '^(statement|(idle_in_)?transaction(_session)?)_timeout$'"
@@ -99,21 +98,9 @@ def moment(connection: Connection) -> str:
 def settled(connection: Connection, timeout: float = 0) -> Iterator[None]:
     """Fix the session settings that the text of a value depends on, and give them back; policies that hide rows are
     errors meanwhile."""
-    from sqlalchemy import text
-    from sqlalchemy.exc import DBAPIError
-
     wanted = SESSION | ({"statement_timeout": str(round(timeout * 1000))} if timeout else {})
-    before = {name: connection.execute(text("SELECT current_setting(:n)"), {"n": name}).scalar_one() for name in wanted}
-    _set(connection, wanted)
-    yield
-    with contextlib.suppress(DBAPIError):  # a connection that broke meanwhile has no settings any more
-        _set(connection, before)
-
-
-def _set(connection: Connection, settings: dict[str, Any]) -> None:
-    from sqlalchemy import func, select
-
-    connection.execute(select(*(func.set_config(name, value, False) for name, value in settings.items()))).one()
+    with catalog.settled(connection, wanted):
+        yield
 
 
 def _ranges(wanted: Wanted) -> list[tuple[int, int | None] | None]:
@@ -180,7 +167,7 @@ def _side_by_side(
     def one(snapshot: str, limits: dict[str, Any]) -> None:
         try:
             with _opened(connection, snapshot) as mine:
-                _set(mine, limits)
+                catalog.configure(mine, limits)
                 work(mine, left)
         except BaseException as error:  # raised again in the thread that waits
             errors.append(error)

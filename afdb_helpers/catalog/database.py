@@ -1,0 +1,93 @@
+"""Which database a connection is on, and which revisions it is stamped with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import revisions
+from afdb_helpers.catalog.asking import question
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VERSION_TABLE = revisions.VERSION_TABLE
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which database this is. `system_identifier` is None where the role may not read it; SQLite has a file instead."""
+
+    dialect: str
+    system_identifier: str | None
+    database: str
+    oid: int | None
+    version: str
+    role: str | None
+    replica: bool
+    clock: str
+
+    def key(self) -> dict[str, Any]:
+        """The part that stays the same as long as it is the same database: what approvals and backups are bound to."""
+        names = ("dialect", "system_identifier", "database", "oid")
+        return {name: getattr(self, name) for name in names}
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def identity(connection: Connection) -> Identity:
+    """Which database the connection is on. Takes no lock on a table."""
+    if connection.dialect.name == "sqlite":
+        from datetime import UTC, datetime
+
+        attached = connection.exec_driver_sql("PRAGMA database_list").mappings()  # reflection attaches `temp` too
+        file = next(str(one["file"]) for one in attached if one["name"] == "main")
+        version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
+        clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return Identity("sqlite", None, file, None, version, None, False, clock)
+    from sqlalchemy.exc import ProgrammingError
+
+    try:
+        row = connection.exec_driver_sql(question("identity")).mappings().one()
+    except ProgrammingError:  # hosted servers keep pg_control_system() to themselves
+        withheld = question("identity").replace("(SELECT system_identifier::text FROM pg_control_system())", "NULL")
+        row = connection.exec_driver_sql(withheld).mappings().one()
+    return Identity(dialect="postgresql", **row)
+
+
+def is_same(ours: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether a session of the Alembic process stands on the database of these facts, by what it said of itself."""
+    if ours["dialect"] == "sqlite":
+        return said.get("dialect") == "sqlite" and Path(said["database"]).resolve() == Path(ours["database"]).resolve()
+    known = [key for key in ("system_identifier", "oid", "database") if ours[key] is not None and said.get(key)]
+    return "oid" in known and all(str(said[key]) == str(ours[key]) for key in known)
+
+
+def heads(connection: Connection) -> tuple[str, ...]:
+    """The stamped revisions, sorted; empty where there is no version table or no row in it."""
+    from sqlalchemy import inspect
+
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return ()
+    rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version ORDER BY version_num")
+    return tuple(row[0] for row in rows)
+
+
+def mark(connection: Connection) -> dict[str, Any] | None:
+    """Which run last stamped this PostgreSQL database: run, plan, place in the ledger; None where none has said so."""
+    import json
+
+    from sqlalchemy import inspect
+
+    inspector = inspect(connection)
+    if connection.dialect.name != "postgresql" or not inspector.has_table(VERSION_TABLE):
+        return None
+    said = inspector.get_table_comment(VERSION_TABLE)["text"]
+    try:
+        found = json.loads(said or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "run" in found else None

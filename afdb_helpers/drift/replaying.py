@@ -1,0 +1,207 @@
+"""The schema that a chain makes: it is replayed on a private server (on SQLite: in a temporary file), or was before."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afdb_helpers import catalog, embedded_postgres, revisions, targets
+from afdb_helpers.catalog import Catalog
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import Refused, Unavailable
+from afdb_helpers.revisions import Event, Graph, Outcome, Project
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ROLE_MISSING = re.compile(r'role "(?P<name>.+)" does not exist')
+
+
+def reference(
+    project: Project, graph: Graph, revision: str, *, dialect: str = "postgresql", major: int | None = None
+) -> Catalog:
+    """The schema that the chain makes when it is replayed up to `revision`, or made from the same files before.
+
+    `major` is the live server's: servers of one version write the same thing in the same words, so the nearest is
+    taken. Starts a private server, changes nothing else. Raises `Unavailable` when the chain does not run from empty.
+    """
+    server = _version(major) if dialect == "postgresql" else None
+    place = _place(graph, graph.get(revision).id, dialect, server)
+    if kept := _kept(place):
+        return kept
+    with _private(server) as make:
+        return _keep(place, replay(project, revision, make))
+
+
+def chain(
+    project: Project, graph: Graph, *, dialect: str = "postgresql", major: int | None = None
+) -> list[tuple[str, Catalog]]:
+    """What the chain makes, revision by revision, as far as it runs from empty; states between branches are left out.
+
+    Each revision gets a transaction of its own and is looked at after it; where env.py holds one of its own around
+    them all, the revisions are replayed one by one. Raises `Unavailable` where not even the first one runs.
+    """
+    server = _version(major) if dialect == "postgresql" else None
+    places = {revision.id: _place(graph, revision.id, dialect, server) for revision in graph.revisions}
+    kept = [(id_, found) for id_, place in places.items() if (found := _kept(place))]
+    if len(kept) == len(places):
+        return kept
+    with _private(server) as make:
+        made = _steps(project, make)
+        if len(made) < 2 < len(places):
+            made = {id_: replay(project, id_, make) for id_ in places}
+    return [(id_, _keep(place, made[id_])) for id_, place in places.items() if id_ in made]
+
+
+def replay(project: Project, revision: str, make: Callable[[str], str]) -> Catalog:
+    """Run the chain up to `revision` on a private, empty database and read what it made.
+
+    `make` makes an empty database, on which the role exists that it is called with, and returns its URL. A chain that
+    grants to roles of its own needs them: each that is missing is made, and the chain begins anew.
+    """
+    url, outcome = _run(project, {"arguments": [revision]}, make)
+    if outcome.error:
+        raise _unreplayable(revision, outcome.error)
+    with targets.parse("reference", url, {}).connect() as connection:
+        return catalog.snapshot(connection)
+
+
+def _steps(project: Project, make: Callable[[str], str]) -> dict[str, Catalog]:
+    """The schema after each revision, looked at while the next one waits."""
+    made: dict[str, Catalog] = {}
+
+    def look(event: Event, connection: Connection) -> None:
+        if event["event"] == "committed":
+            stamped = catalog.heads(connection)
+            if len(stamped) == 1 and stamped[0] not in made:
+                made[stamped[0]] = catalog.snapshot(connection)
+
+    _, outcome = _run(project, {"arguments": ["heads"], "apart": True, "stepwise": True}, make, look)
+    if not made:
+        raise _unreplayable("its first revision", outcome.error or {"kind": "nothing", "message": "was committed"})
+    return made
+
+
+def _run(
+    project: Project,
+    request: dict[str, Any],
+    make: Callable[[str], str],
+    look: Callable[[Event, Connection], None] = lambda *_: None,
+) -> tuple[str, Outcome]:
+    """Alembic on an empty private database, made anew with each role that the chain lacks; and the database's URL."""
+    role, known = "", set[str]()
+    while True:
+        url = make(role)
+        outcome = _upgrade(project, {"command": "upgrade", "url": url, **request}, look)
+        missing = ROLE_MISSING.search(outcome.error["message"]) if outcome.error else None
+        if missing is None or missing["name"] in known:
+            return url, outcome
+        role = missing["name"]
+        known.add(role)
+
+
+def _upgrade(project: Project, request: dict[str, Any], look: Callable[[Event, Connection], None]) -> Outcome:
+    """Once, on this database and nowhere else: an env.py that goes to another one is refused before it acts."""
+    with targets.parse("reference", request["url"], {}).connect() as connection:
+        ours = catalog.identity(connection).key()
+
+        def see(event: Event) -> None:
+            said = event.get("where") or (event if event["event"] == "connected" else None)
+            if said and not catalog.is_same(ours, said):
+                raise _elsewhere(said)
+            look(event, connection)
+
+        return revisions.run(project.ini, {**request, "observe": True}, python=project.python, on_event=see)
+
+
+def _elsewhere(said: Event) -> Refused:
+    return Refused(
+        f"the project's env.py connects to {said.get('database') or 'another server'}, not to the private one that it"
+        " was given; nothing was executed there",
+        why="it does not take the URL from sqlalchemy.url or DATABASE_URL",
+        do="let env.py read config.get_main_option('sqlalchemy.url') or DATABASE_URL, then run again",
+    )
+
+
+def _unreplayable(revision: str, error: Event) -> Unavailable:
+    return Unavailable(
+        f"the chain cannot be replayed up to {revision} on an empty database",
+        why=f"{error['kind']}: {error['message'].splitlines()[0]}",
+        do="mend the revision it names; until then there is no reference to compare with",
+    )
+
+
+def _place(graph: Graph, revision: str, dialect: str, server: int | None) -> Path:
+    """The file that keeps what these very revisions make."""
+    needed = graph.ancestors(revision)
+    files = [(r.id, r.sha256) for r in graph.revisions if r.id in needed]
+    makers = [dialect, server, version("sqlalchemy"), catalog.SHAPE]
+    return _cache() / f"{catalog.digest([makers, files]).removeprefix('sha256:')}.json"
+
+
+def _kept(place: Path) -> Catalog | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, Refused):
+        return Catalog.from_dict(json.loads(place.read_text()))
+    return None
+
+
+def _keep(place: Path, made: Catalog) -> Catalog:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not truth
+        partial = place.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(made.as_dict()))
+        partial.rename(place)
+    return made
+
+
+@contextlib.contextmanager
+def _private(version: int | None) -> Iterator[Callable[[str], str]]:
+    """Makes empty databases: on a private PostgreSQL of that version; without one, SQLite files."""
+    numbers = itertools.count()
+    if version is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield lambda role: _file(Path(folder, f"reference_{next(numbers)}.db"))
+        return
+    with embedded_postgres.start(version) as server:
+
+        def make(role: str) -> str:
+            if role:
+                _make_role(server, role)
+            return server.create_database(f"reference_{next(numbers)}")
+
+        yield make
+
+
+def _file(empty: Path) -> str:
+    empty.touch()
+    return f"sqlite+pysqlite:///{empty}"
+
+
+def _make_role(server: Server, role: str) -> None:
+    import psycopg2
+    from psycopg2 import sql
+
+    with contextlib.closing(psycopg2.connect(host=str(server.socket), user="postgres", dbname="postgres")) as session:
+        session.autocommit = True
+        session.cursor().execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+
+
+def _version(major: int | None = None) -> int:
+    """The live server's own version, else the next newer one that is here, else the newest."""
+    have = embedded_postgres.available()
+    newer = [one for one in have if major is not None and one >= major]
+    return min(newer, default=max(have, default=embedded_postgres.DEFAULT_VERSION))
+
+
+def _cache() -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afdb" / "catalogs"
+    with contextlib.suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+    return home
