@@ -8,14 +8,23 @@ from afdb_helpers.cli.show import say
 
 
 @click.command()
-def demo() -> None:
+@click.option("--database", "only", is_flag=True, help="Only make the 001 database, leave it running, print its URL.")
+@click.option("--stop", is_flag=True, help="Stop the server that --database left running.")
+def demo(only: bool, stop: bool) -> None:
     """A 001 database discovered, backed up, rehearsed, migrated, verified, priced: six runs, six records."""
     from afdb_helpers import demo as play
 
-    play.enter()
-    result = play.run(say=lambda line: click.echo(line, err=True))
-    say(result)
-    result.raise_unless_ok()
+    folder = play.enter()
+    if only or stop:
+        running = play.server(folder)
+        if stop:
+            running.stop()
+        else:
+            click.echo(play.create(running))
+    else:
+        result = play.run(say=lambda line: click.echo(line, err=True))
+        say(result)
+        result.raise_unless_ok()
 
 
 @click.command()

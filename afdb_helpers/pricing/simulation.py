@@ -143,17 +143,18 @@ def _moves(workload: Workload, name: str, uncertainty: float, catalogue: Catalog
             {"input": f"no effect: {', '.join(still)}", "low": float(today.total), "high": float(today.total)}
         )
     moving.sort(key=lambda r: -abs((r["high"] or 0) - (r["low"] or 0)))
-    return [
-        {
-            "offer": name,
-            "input": r["input"],
-            "stated": today.total,
-            "USD at the low end": _money(r["low"]),
-            "USD at the high end": _money(r["high"]),
-            "": "" if r["high"] is not None else r.get("why", "does not fit"),
-        }
-        for r in moving
-    ]
+    return [_move(name, today.total, row) for row in moving]
+
+
+def _move(name: str, stated: Decimal, moved: dict[str, Any]) -> Row:
+    return {
+        "offer": name,
+        "input": moved["input"],
+        "stated": stated,
+        "USD at the low end": _money(moved["low"]),
+        "USD at the high end": _money(moved["high"]),
+        "": "" if moved["high"] is not None else moved.get("why", "does not fit"),
+    }
 
 
 def _spans(workload: Workload, uncertainty: float) -> dict[str, tuple[float, float, float]]:
