@@ -37,7 +37,7 @@ SQL = re.compile(
 ROOT_HOLDS = {
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Makefile", "mkdocs.yml",
     "pyproject.toml", "requirements.lock", "requirements-build.in",
-    "alembic.ini", "lint-waivers.toml", ".env.example", ".gitattributes", ".gitignore",
+    "alembic.ini", "lint-waivers.toml", "nbdime_config.json", ".env.example", ".gitattributes", ".gitignore",
     ".pre-commit-config.yaml", ".ci", ".github",
     "afdb_helpers", "alembic", "benchmarks", "docs", "runbooks", "scripts", "tests",
 }  # fmt: skip
