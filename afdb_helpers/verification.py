@@ -26,9 +26,7 @@ def schema(connection: Connection, project: Project) -> Report:
             why="which schema it should have cannot be told",
             do="afdb upgrade",
         )
-    live = catalog.snapshot(connection)
-    made = drift.reference(project, graph, stamped[0], dialect=live.dialect, major=live.major)
-    return drift.compare(live, made, waived=drift.waived(project))
+    return drift.against(catalog.snapshot(connection), project, graph, stamped[0])
 
 
 def data(connection: Connection, before: Mapping[str, Any], project: Project) -> Report:

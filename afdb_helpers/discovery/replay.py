@@ -60,8 +60,7 @@ def stamp(connection: Connection) -> tuple[str, ...] | None:
 
 def _stamped(live: Catalog, found: Project, graph: Graph, stamped: str) -> Report:
     behind = graph.between((stamped,), graph.head())
-    made = drift.reference(found, graph, stamped, dialect=live.dialect, major=live.major)
-    compared = drift.compare(live, made, waived=drift.waived(found))
+    compared = drift.against(live, found, graph, stamped)
     where = f"at {stamped}" + (f", {count(len(behind), 'revision')} behind" if behind else " (head)")
     if compared.ok:
         return Report(headline=where, remedy="afdb run backup" if behind else "", parts=(compared,))

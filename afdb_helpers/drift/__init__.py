@@ -3,8 +3,8 @@
 The reference is made, not guessed: the chain is replayed on a private server (on SQLite: in a temporary file), and what
 stands there afterwards is what should stand in the target.
 
-    standing      which revision a schema equals
     replaying     what the chain makes
+    standing      which revision a live schema equals, and whether it is the one that it should be
     comparing     what differs, and which of it does not count
       access      owners and grants
     mending       the statement that would mend a difference; never run here
@@ -15,7 +15,7 @@ stands there afterwards is what should stand in the target.
 
 from afdb_helpers.drift.comparing import compare
 from afdb_helpers.drift.replaying import chain, reference, replay
-from afdb_helpers.drift.standing import Standing, standing
+from afdb_helpers.drift.standing import Standing, against, standing
 from afdb_helpers.drift.waivers import waived
 
-__all__ = ["Standing", "chain", "compare", "reference", "replay", "standing", "waived"]
+__all__ = ["Standing", "against", "chain", "compare", "reference", "replay", "standing", "waived"]

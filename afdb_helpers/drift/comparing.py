@@ -20,7 +20,7 @@ ABSENT = "absent"
 OTHERS = "no revision made it"
 STRICTER = "stricter: it refuses nothing that stands there"
 UNGRANTED = "the chain grants nothing to anybody"
-_REMEDY = "afdb upgrade converges a known faulty state; else write a revision that mends it"
+_REMEDY = "afdb adopt --repair converges a known faulty state; else write a revision for it"
 _EARLIER = (
     "schema",
     "extension",
@@ -58,14 +58,18 @@ class Difference:
 
 
 def compare(
-    live: Catalog, reference: Catalog, *, waived: Sequence[Waiver] = (), on: dt.date | None = None,
+    live: Catalog,
+    reference: Catalog,
+    *,
     ours: Collection[str] = (),
-) -> Report:  # fmt: skip
+    waived: Sequence[Waiver] = (),
+    on: dt.date | None = None,
+) -> Report:
     """One row a difference: the object, what the reference has, what is live, and the statement that would mend it.
 
-    Names of constraints do not matter, nor does the order of columns, nor who owns everything. What no revision made
-    and nobody's table hangs on is listed and does not count, unless it is one of `ours`; nor do a stricter NOT NULL,
-    and grants where the chain grants nothing, and what is waived.
+    Names of constraints do not matter, nor does the order of columns, nor who owns everything. Listed, and not
+    counted, are: what no revision made and nobody's table hangs on, unless it is one of `ours`; a stricter NOT NULL;
+    grants where the chain grants nothing; what is waived.
     """
     on = on or waivers.today()
     found = sorted(differences(live, reference, ours), key=lambda one: bool(one.because))
@@ -98,7 +102,7 @@ def differences(live: Catalog, reference: Catalog, ours: Collection[str] = ()) -
         yield from _objects(kind, live, reference, rules, foreign)
     for name in _both(live.tables, reference.tables):
         if not _in(name, foreign):
-            yield from _table(name, live.tables.get(name), reference.tables.get(name), rules, ours)
+            yield from _table(name, live.tables.get(name), reference.tables.get(name), rules, name in ours)
     for kind in [kind for kind in kinds if kind in _LATER]:
         yield from _objects(kind, live, reference, rules, foreign)
 
@@ -130,16 +134,14 @@ def _inhabitants(live: Catalog, schema: str) -> str:
     return ", ".join(count(number, kind) for kind, number in numbers.items() if number) or "empty"
 
 
-def _table(
-    name: str, live: Facts | None, wanted: Facts | None, rules: Access, ours: Collection[str]
-) -> Iterator[Difference]:
+def _table(name: str, live: Facts | None, wanted: Facts | None, rules: Access, ours: bool) -> Iterator[Difference]:
     if live is None or wanted is None:
         if wanted is not None:
             yield Difference(name, "table", ABSENT, mending.create("table", name, wanted))
         elif live is not None:
             said = f"partition of {live['partition_of']}" if "partition_of" in live else "table"
-            more = Difference(name, ABSENT, said)
-            yield more if name in ours else more.accepted(OTHERS)
+            found = Difference(name, ABSENT, said, mending.drop_table(live.get("name", quoted(name))))
+            yield found if ours else found.accepted(OTHERS)
         return
     yield from _whole("table", name, name, live, wanted, rules)
     table = quoted(name) if "name" not in live else live["name"]

@@ -121,6 +121,10 @@ def _of_column(table: str, name: str, facts: Facts) -> list[str]:
     return said + _granted("table", table, facts, name)
 
 
+def drop_table(table: str) -> str:
+    return statement("DROP TABLE {} -- its rows are lost", table)
+
+
 def drop_column(table: str, name: str) -> str:
     return statement("ALTER TABLE {} DROP COLUMN {} -- its values are lost", table, quoted(name))
 

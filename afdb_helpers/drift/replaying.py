@@ -22,6 +22,7 @@ from afdb_helpers.revisions import Event, Graph, Outcome, Project
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+Make = Callable[[str], str]  # an empty database with the role that it is given, if any; returns its URL
 ROLE_MISSING = re.compile(r'role "(?P<name>.+)" does not exist')
 
 
@@ -34,7 +35,7 @@ def reference(
     taken. Starts a private server, changes nothing else. Raises `Unavailable` when the chain does not run from empty.
     """
     server = _version(major) if dialect == "postgresql" else None
-    place = _place(graph, graph.get(revision).id, dialect, server)
+    place = _place(graph, graph.get(revision).id, server)
     if kept := _kept(place):
         return kept
     with _private(server) as make:
@@ -50,7 +51,7 @@ def chain(
     them all, the revisions are replayed one by one. Raises `Unavailable` where not even the first one runs.
     """
     server = _version(major) if dialect == "postgresql" else None
-    places = {revision.id: _place(graph, revision.id, dialect, server) for revision in graph.revisions}
+    places = {revision.id: _place(graph, revision.id, server) for revision in graph.revisions}
     kept = [(id_, found) for id_, place in places.items() if (found := _kept(place))]
     if len(kept) == len(places):
         return kept
@@ -61,20 +62,16 @@ def chain(
     return [(id_, _keep(place, made[id_])) for id_, place in places.items() if id_ in made]
 
 
-def replay(project: Project, revision: str, make: Callable[[str], str]) -> Catalog:
-    """Run the chain up to `revision` on a private, empty database and read what it made.
-
-    `make` makes an empty database, on which the role exists that it is called with, and returns its URL. A chain that
-    grants to roles of its own needs them: each that is missing is made, and the chain begins anew.
-    """
-    url, outcome = _run(project, {"arguments": [revision]}, make)
+def replay(project: Project, revision: str, make: Make) -> Catalog:
+    """Run the chain up to `revision` on a private, empty database and read what it made."""
+    url, outcome = _run(project, {"command": "upgrade", "arguments": [revision]}, make)
     if outcome.error:
         raise _unreplayable(revision, outcome.error)
     with targets.parse("reference", url, {}).connect() as connection:
         return catalog.snapshot(connection)
 
 
-def _steps(project: Project, make: Callable[[str], str]) -> dict[str, Catalog]:
+def _steps(project: Project, make: Make) -> dict[str, Catalog]:
     """The schema after each revision, looked at while the next one waits."""
     made: dict[str, Catalog] = {}
 
@@ -84,42 +81,43 @@ def _steps(project: Project, make: Callable[[str], str]) -> dict[str, Catalog]:
             if len(stamped) == 1 and stamped[0] not in made:
                 made[stamped[0]] = catalog.snapshot(connection)
 
-    _, outcome = _run(project, {"arguments": ["heads"], "apart": True, "stepwise": True}, make, look)
+    request = {"command": "upgrade", "arguments": ["heads"], "apart": True, "stepwise": True}
+    _, outcome = _run(project, request, make, look)
     if not made:
         raise _unreplayable("its first revision", outcome.error or {"kind": "nothing", "message": "was committed"})
     return made
 
 
 def _run(
-    project: Project,
-    request: dict[str, Any],
-    make: Callable[[str], str],
-    look: Callable[[Event, Connection], None] = lambda *_: None,
+    project: Project, request: dict[str, Any], make: Make, look: Callable[[Event, Connection], None] = lambda *_: None
 ) -> tuple[str, Outcome]:
-    """Alembic on an empty private database, made anew with each role that the chain lacks; and the database's URL."""
-    role, known = "", set[str]()
+    """Alembic on a private, empty database, whose URL is returned.
+
+    A chain that grants to roles of its own needs them: each that is missing is made, and the chain begins anew.
+    """
+    role, made = "", set[str]()
     while True:
         url = make(role)
-        outcome = _upgrade(project, {"command": "upgrade", "url": url, **request}, look)
+        outcome = _once(project, {**request, "url": url, "observe": True}, look)
         missing = ROLE_MISSING.search(outcome.error["message"]) if outcome.error else None
-        if missing is None or missing["name"] in known:
+        if missing is None or missing["name"] in made:
             return url, outcome
         role = missing["name"]
-        known.add(role)
+        made.add(role)
 
 
-def _upgrade(project: Project, request: dict[str, Any], look: Callable[[Event, Connection], None]) -> Outcome:
-    """Once, on this database and nowhere else: an env.py that goes to another one is refused before it acts."""
+def _once(project: Project, request: dict[str, Any], look: Callable[[Event, Connection], None]) -> Outcome:
+    """An env.py that goes to another database than the private one is refused before it acts."""
     with targets.parse("reference", request["url"], {}).connect() as connection:
         ours = catalog.identity(connection).key()
 
         def see(event: Event) -> None:
-            said = event.get("where") or (event if event["event"] == "connected" else None)
-            if said and not catalog.is_same(ours, said):
+            said = event.get("where") or event
+            if (event["event"] == "connected" or event.get("where")) and not catalog.is_same(ours, said):
                 raise _elsewhere(said)
             look(event, connection)
 
-        return revisions.run(project.ini, {**request, "observe": True}, python=project.python, on_event=see)
+        return revisions.run(project.ini, request, python=project.python, on_event=see)
 
 
 def _elsewhere(said: Event) -> Refused:
@@ -131,19 +129,11 @@ def _elsewhere(said: Event) -> Refused:
     )
 
 
-def _unreplayable(revision: str, error: Event) -> Unavailable:
-    return Unavailable(
-        f"the chain cannot be replayed up to {revision} on an empty database",
-        why=f"{error['kind']}: {error['message'].splitlines()[0]}",
-        do="mend the revision it names; until then there is no reference to compare with",
-    )
-
-
-def _place(graph: Graph, revision: str, dialect: str, server: int | None) -> Path:
-    """The file that keeps what these very revisions make."""
+def _place(graph: Graph, revision: str, server: int | None) -> Path:
+    """The file that keeps what these very revisions make on this version; None is SQLite."""
     needed = graph.ancestors(revision)
     files = [(r.id, r.sha256) for r in graph.revisions if r.id in needed]
-    makers = [dialect, server, version("sqlalchemy"), catalog.SHAPE]
+    makers = [server, version("sqlalchemy"), catalog.SHAPE]
     return _cache() / f"{catalog.digest([makers, files]).removeprefix('sha256:')}.json"
 
 
@@ -161,13 +151,26 @@ def _keep(place: Path, made: Catalog) -> Catalog:
     return made
 
 
+def _unreplayable(revision: str, error: Event) -> Unavailable:
+    return Unavailable(
+        f"the chain cannot be replayed up to {revision} on an empty database",
+        why=f"{error['kind']}: {error['message'].splitlines()[0]}",
+        do="mend the revision it names; until then there is no reference to compare with",
+    )
+
+
 @contextlib.contextmanager
-def _private(version: int | None) -> Iterator[Callable[[str], str]]:
+def _private(version: int | None) -> Iterator[Make]:
     """Makes empty databases: on a private PostgreSQL of that version; without one, SQLite files."""
     numbers = itertools.count()
     if version is None:
         with tempfile.TemporaryDirectory() as folder:
-            yield lambda role: _file(Path(folder, f"reference_{next(numbers)}.db"))
+
+            def empty(role: str) -> str:
+                (file := Path(folder, f"reference_{next(numbers)}.db")).touch()
+                return f"sqlite+pysqlite:///{file}"
+
+            yield empty
         return
     with embedded_postgres.start(version) as server:
 
@@ -177,11 +180,6 @@ def _private(version: int | None) -> Iterator[Callable[[str], str]]:
             return server.create_database(f"reference_{next(numbers)}")
 
         yield make
-
-
-def _file(empty: Path) -> str:
-    empty.touch()
-    return f"sqlite+pysqlite:///{empty}"
 
 
 def _make_role(server: Server, role: str) -> None:

@@ -1,4 +1,4 @@
-"""Which revision of its chain a live schema equals."""
+"""Which revision a live schema equals, and whether it is the one that it should be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from afdb_helpers.catalog import Catalog
 from afdb_helpers.drift.comparing import compare
-from afdb_helpers.drift.replaying import chain
+from afdb_helpers.drift.replaying import chain, reference
+from afdb_helpers.drift.waivers import waived
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Graph, Project
 
@@ -21,13 +22,19 @@ class Standing(Report):
     there: bool
 
 
+def against(live: Catalog, project: Project, graph: Graph, revision: str) -> Report:
+    """The live schema against what the chain makes at `revision`, but for what the project's waivers accept."""
+    made = reference(project, graph, revision, dialect=live.dialect, major=live.major)
+    return compare(live, made, waived=waived(project))
+
+
 def standing(live: Catalog, project: Project, graph: Graph) -> Standing:
     """Which revision the live schema equals, by replaying the chain on a private server; else how it differs from the
     nearest. Raises `Unavailable` where the chain makes nothing from empty."""
-    made = chain(project, graph, dialect=live.dialect, major=live.major)
+    made, given = chain(project, graph, dialect=live.dialect, major=live.major), waived(project)
     ours = {table for _, schema in made for table in schema.tables}
     there = bool(ours & live.tables.keys())
-    found = {id_: compare(live, schema, ours=ours) for id_, schema in made}
+    found = {id_: compare(live, schema, ours=ours, waived=given) for id_, schema in made}
     if equal := tuple(id_ for id_, compared in found.items() if compared.ok and there):
         return Standing(headline=f"the schema equals {' and '.join(equal)}", equal=equal, there=there)
     if not there:

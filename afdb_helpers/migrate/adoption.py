@@ -43,7 +43,7 @@ def converged(target: Target, project: Project, revision: str) -> None:
     """After a repair: the schema is what the chain makes at `revision`. Raises `Incomplete` with what still differs."""
     with target.connect() as connection:
         live = catalog.snapshot(connection)
-    compared = drift.compare(live, drift.reference(project, project.graph(), revision, dialect=live.dialect))
+    compared = drift.against(live, project, project.graph(), revision)
     if not compared.ok:
         raise Incomplete(
             f"revision {revision} ran again on target {target.name}, and the schema is not its own yet",

@@ -66,7 +66,7 @@ def sound(
         )
     if len(stamped := plan.content["from"]) == 1:
         live = catalog.snapshot(connection)
-        compared = drift.compare(live, drift.reference(project, project.graph(), stamped[0], dialect=live.dialect))
+        compared = drift.against(live, project, project.graph(), stamped[0])
         if not compared.ok:
             raise Refused(
                 f"the schema of target {target.name} is not what the chain makes at {stamped[0]}",

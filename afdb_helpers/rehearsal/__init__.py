@@ -198,7 +198,7 @@ def _converged(copy: Copy, move: _Move) -> Report:
     """Whether the revision that ran again has made the schema its own."""
     with copy.connect() as connection:
         live = catalog.snapshot(connection)
-    return drift.compare(live, drift.reference(move.project, move.graph, move.wanted, dialect=live.dialect))
+    return drift.against(live, move.project, move.graph, move.wanted)
 
 
 def _result(copy: Copy, backup: Backup, done: _Move) -> tuple[tuple[str, ...], Report]:
