@@ -33,9 +33,9 @@ def test_documents_of_any_project_are_made_kept_up_to_date_and_checked(
     assert not folder.exists(), "a check writes nothing"
     assert "2 pages written" in _docs(project).output
     model = (folder / "data-model-overview.md").read_text()
-    assert f"| `title` | VARCHAR(40) | no | | renamed from `name` in {SECOND} |" in model
-    assert f"| `note` | TEXT | yes | | added in {SECOND} |" in model
-    assert f"| `balance` | NUMERIC(12, 4) | yes | `'0'::numeric` | {FIRST} |" in model
+    assert f"| `title` | character varying(40) | no | | renamed from `name` in {SECOND} |" in model
+    assert f"| `note` | text | yes | | added in {SECOND} |" in model
+    assert f"| `balance` | numeric(12,4) | yes | `'0'::numeric` | {FIRST} |" in model
     assert "Referred to by: `invoice.customer_id`." in model
     assert "customer ||--o{ invoice" in model
     found = (folder / "backend-discovery.md").read_text()

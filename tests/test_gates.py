@@ -326,7 +326,7 @@ def test_a14_drift_is_refused_with_what_differs_unless_it_is_accepted_on_the_rec
     _do(target, "ALTER TABLE customer ADD stray int")
     with pytest.raises(Refused, match=f"not what the chain makes at {projects.FIRST}") as caught:
         _sound(target, project)
-    assert "customer.stray (absent in the chain, INTEGER here)" in caught.value.why
+    assert "customer.stray (absent in the chain, integer here)" in caught.value.why
     assert "--accept-drift" in caught.value.do
     notes: list[tuple[str, dict[str, Any]]] = []
     assert _sound(target, project, accept_drift=True, note=lambda event, **facts: notes.append((event, facts))).ok

@@ -112,8 +112,8 @@ def test_where_it_equals_none_the_differences_to_the_nearest_are_said(target: Ta
         _adopt(target, project)
     assert "2 differences" in caught.value.why
     assert f"to {FIRST}" not in caught.value.why
-    assert "customer.note (TEXT in the chain, absent here)" in caught.value.why
-    assert "customer.stray (absent in the chain, INTEGER here)" in caught.value.why
+    assert "customer.note (text in the chain, absent here)" in caught.value.why
+    assert "customer.stray (absent in the chain, integer here)" in caught.value.why
     assert _stamped(target) == []
 
 
@@ -211,7 +211,7 @@ def test_a_drifted_002_is_rehearsed_repaired_and_no_value_is_lost(
     with target.connect() as connection, pytest.raises(Refused, match="at no revision") as caught:
         migrate.plan(connection, own, "", "adopt")
     assert "afdb adopt --repair" in caught.value.do
-    assert "api_keys.permissions (JSON in the chain, absent here)" in caught.value.why
+    assert "api_keys.permissions (json in the chain, absent here)" in caught.value.why
     backup.prove(backup.dump(target, store=tmp_path)).raise_unless_ok()
     tried = rehearsal.rehearse(backup.find(store=tmp_path), own, revision="002", direction="repair")
     with target.connect() as connection:
@@ -241,7 +241,7 @@ def test_a_revision_that_ran_again_and_leaves_a_difference_is_not_said_to_be_don
         plan = migrate.plan(connection, own, "", "repair")
     with pytest.raises(Incomplete, match="002 ran again on target default, and the schema is not its own") as caught:
         migrate.carry_out(target, own, plan)
-    assert "plans.name type (VARCHAR in the chain, TEXT here)" in caught.value.why
+    assert "plans.name type (character varying in the chain, text here)" in caught.value.why
 
 
 # --- the replay goes nowhere but to the private server
