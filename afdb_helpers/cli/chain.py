@@ -39,7 +39,8 @@ def history(ini: str | None, python: str | None) -> None:
     graph = revisions.find(ini, python=python).graph()
     for revision in reversed(graph.revisions):
         head = " (head)" if revision.id in graph.heads else ""
-        click.echo(f"{', '.join(revision.down) or '<base>'} -> {revision.id}{head}, {revision.doc}")
+        said = next(iter(revision.doc.splitlines()), "")
+        click.echo(f"{', '.join(revision.down) or '<base>'} -> {revision.id}{head}, {said}")
 
 
 @click.command()
