@@ -25,7 +25,7 @@ PINNED = Path(__file__).with_name("foreign_projects")
 AFDB = Path(sys.executable).with_name("afdb")
 PROJECTS = {  # name: alembic.ini, the last revision, the number of revisions; the first one may be there already
     "optuna": ("optuna/storages/_rdb/alembic.ini", "v3.2.0.a", 10, ""),
-    "ckan": ("ckan/migration/alembic.ini", "9445ce34fc23", 109, "103676e0a497"),
+    "ckan": ("ckan/migration/alembic.ini", "9445ce34fc23", 109, ""),
 }
 UNREACHABLE = "Could not find a version|No matching distribution|Failed to establish|Temporary failure|timed out"
 
