@@ -1,5 +1,6 @@
 # `make` lists the targets. Each builds what it needs in .venv, once.
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # a start without bytecode takes two to three times as long
 .PHONY: help demo lab test check bench docs book release lock clean
 
 # The first interpreter on PATH that is new enough; `make PYTHON=/path/to/python3 …` names another.

@@ -50,10 +50,6 @@ def columns(draw: st.DrawFn) -> dict[str, list[Decimal]]:
     return found
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known defect: do-droplet-1gb, 3 projects, 2,898.25 GB of egress: 36.00 in the arrays, 39.72 alone",
-)
 @settings(max_examples=8, deadline=None, phases=(Phase.reuse, Phase.generate))
 @given(st.fixed_dictionaries(NEEDS), columns())
 def test_bills_of_many_workloads_are_each_ones_single_bill_to_the_cent(
@@ -74,6 +70,15 @@ def test_bills_of_many_workloads_are_each_ones_single_bill_to_the_cent(
                 assert found.labour[row, place] == pytest.approx(float(each.labour), abs=0.005)
         first = next((each.offer.id for each in single if each.settled), None)
         assert first == (found.offers[best[place]].id if best[place] >= 0 else None)
+
+
+def test_a_file_store_that_only_the_wal_archive_needs_is_billed_in_the_arrays_too() -> None:
+    needs: dict[str, Any] = {"projects": 3, "pitr_days": 30, "high_availability": True}
+    varied = {"db_gb": 0.28, "changed_gb_per_day": 9.3}
+    single = bill("do-droplet-1gb", pricing.workload(**needs, **varied))
+    found = pricing.many(pricing.workload(**needs), {name: [value] for name, value in varied.items()})
+    assert single.add_ons and single.total > 36
+    assert found.total[found.row("do-droplet-1gb"), 0] == pytest.approx(float(single.total))
 
 
 def test_the_control_a_rule_left_out_of_the_arrays_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

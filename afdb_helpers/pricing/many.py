@@ -6,34 +6,24 @@ of decimals. Lines, sources and notes are left out; a test holds the totals agai
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel
 
 from afdb_helpers.errors import ConfigError
 from afdb_helpers.pricing import quantities
 from afdb_helpers.pricing.arithmetic import cents, least, most, total, where
 from afdb_helpers.pricing.bills import TRUST, missing
 from afdb_helpers.pricing.charges import billed, compute_cost, cost, provisioned, replicated, unpriced
+from afdb_helpers.pricing.columns import Columns, as_float, checked, floats
 from afdb_helpers.pricing.fitness import check
 from afdb_helpers.pricing.offers import Catalogue, HighAvailability, Meter, Offer, Size
 from afdb_helpers.pricing.pricefile import load
-from afdb_helpers.pricing.workload import Project, Workload, bounds, limits
+from afdb_helpers.pricing.workload import Workload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# What may have a value for each workload; needs and sizes are the same for all.
-VARIED = frozenset(
-    {"db_gb", "ram_gb", "vcpu", "changed_gb_per_day", "egress_gb", "cached_egress_gb", "mau", "file_gb"}
-    | {"file_egress_gb", "file_writes", "file_reads", "realtime_connections", "realtime_messages", "function_calls"}
-    | {"active_hours", "cpu_load", "engineer_hours", "engineer_rate_usd"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,19 +69,6 @@ class _Bill:
         self.settled = self.settled & so
 
 
-class _Columns(SimpleNamespace):
-    """A workload, or a project of it, whose numbers are floats and some of them arrays."""
-
-    def __init__(self, model: Workload | Project, varied: Mapping[str, Any]) -> None:
-        given = {name: _float(getattr(model, name)) for name in type(model).model_fields}
-        super().__init__(**given | {name: values for name, values in varied.items() if name in given})
-
-    def model_copy(self, *, update: Mapping[str, Any]) -> _Columns:
-        copied = _Columns.__new__(_Columns)
-        vars(copied).update(vars(self), **_float(update))
-        return copied
-
-
 def many(workload: Workload, varied: Mapping[str, Any], *, catalogue: Catalogue | None = None) -> Many:
     """The bills of all hosts for as many workloads as `varied` has values of each input; `workload` has the rest.
 
@@ -99,7 +76,7 @@ def many(workload: Workload, varied: Mapping[str, Any], *, catalogue: Catalogue 
     """
     import numpy as np
 
-    columns = {name: _checked(name, values) for name, values in varied.items()}
+    columns = {name: checked(name, values) for name, values in varied.items()}
     if len(sizes := {len(values) for values in columns.values()}) != 1:
         raise ConfigError(
             f"the inputs have {' and '.join(map(str, sorted(sizes))) or 'no'} values",
@@ -118,32 +95,14 @@ def many(workload: Workload, varied: Mapping[str, Any], *, catalogue: Catalogue 
     return Many(offers=hosts, total=total_, labour=labour, feasible=feasible, settled=settled)
 
 
-def _checked(name: str, values: Any) -> Any:
-    import numpy as np
-
-    if name not in VARIED:
-        raise ConfigError(
-            f"{name} cannot have a value for each workload",
-            why="it decides which offers fit and how they are billed",
-            do=f"vary one of: {', '.join(sorted(VARIED))}",
-        )
-    found = np.asarray(values, dtype=float)
-    low, high = limits(name)
-    if found.ndim != 1 or not np.all(np.isfinite(found) & (found >= low) & (found <= high)):
-        raise ConfigError(
-            f"{name} has values that are not allowed", why="no real workload has them", do=f"give {name} {bounds(name)}"
-        )
-    return found
-
-
 class _Sums:
     """The arithmetic for one set of workloads; an add-on is computed once."""
 
     def __init__(self, catalogue: Catalogue, workload: Workload, columns: Mapping[str, Any]) -> None:
-        self.catalogue, self.workload, self.prices = catalogue, workload, _floats(catalogue)
+        self.catalogue, self.workload, self.prices = catalogue, workload, floats(catalogue)
         self.fixed = workload.but(**{name: 0 for name in columns if not name.startswith("engineer")})
-        used: Any = _Columns(workload, columns)
-        used.projects = tuple(_Columns(project, columns) for project in workload.projects)
+        used: Any = Columns(workload, columns)
+        used.projects = tuple(Columns(project, columns) for project in workload.projects)
         largest = {name: values.max() for name, values in columns.items() if not name.startswith("engineer")}
         used.services = workload.but(**{name: Decimal(str(value)) for name, value in largest.items()}).services
         if workload.storage is None:  # without a file there is no download
@@ -187,10 +146,10 @@ class _Sums:
         fit, priced = check(offer, self.fixed), self.prices.offer(offer.id)
         bill = _Bill(feasible=not fit.reasons, settled=not fit.unconfirmed)
         bill.known(not any(unpriced(offer, self.workload)))
-        shared = _float(quantities.of_organisation(priced, used))
+        shared = as_float(quantities.of_organisation(priced, used))
         for meter in priced.meters:
             if meter.per == "organisation":
-                usage = _float(quantities.used(meter, shared))
+                usage = as_float(quantities.used(meter, shared))
                 self._charge(bill, meter, billed(meter, usage, shared), self._standby(priced))
                 bill.fits(_within(meter, usage))
         credited = total([self._project(bill, priced, used, project) for project in used.projects])
@@ -200,12 +159,12 @@ class _Sums:
 
     def _project(self, bill: _Bill, offer: Offer, used: Any, project: Any) -> Any:
         """Adds a project's charges; returns what its own compute costs."""
-        stated = _float(quantities.of_project(offer, used, project))
+        stated = as_float(quantities.of_project(offer, used, project))
         given, paid, compute = provisioned(offer, project, stated), dict[str, Any](), 0.0
         for meter in offer.meters:
             if meter.per != "project" or meter.disk_type not in (None, project.disk_type):
                 continue
-            usage = _float(quantities.used(meter, given))
+            usage = as_float(quantities.used(meter, given))
             if meter.of == "compute":
                 compute = self._compute(bill, offer, meter, project)
             elif meter.percent_of:
@@ -216,7 +175,7 @@ class _Sums:
                     each = billed(replicated(meter), usage * meter.replica, given)
                     amount = amount + self._charge(bill, meter, each * project.read_replicas, None)
                 paid[meter.of] = paid.get(meter.of, 0.0) + amount
-            bill.fits(_within(meter, _float(quantities.used(meter, stated))))
+            bill.fits(_within(meter, as_float(quantities.used(meter, stated))))
         if not offer.sizes and offer.kind != "addon":
             _holds(bill, offer, project)
         return compute
@@ -280,21 +239,3 @@ def _holds(bill: _Bill, offer: Offer, project: Any) -> None:
                 bill.known(needed <= 0)
             else:
                 bill.fits(needed <= there)
-
-
-@functools.lru_cache(maxsize=8)
-def _floats(model: Any) -> Any:
-    """The same catalogue with floats for decimals, unchecked."""
-    return _float(model)
-
-
-def _float(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, BaseModel):
-        return value.model_copy(update={name: _float(getattr(value, name)) for name in type(value).model_fields})
-    if isinstance(value, tuple):
-        return tuple(map(_float, value))
-    if isinstance(value, Mapping):
-        return {name: _float(each) for name, each in value.items()}
-    return value
