@@ -198,7 +198,7 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(shown: Shown) -> None:
 
 
 def test_an_exported_page_and_a_plan_break_no_policy_either(shown: Shown) -> None:
-    plan = {"digest": "sha256:" + "0" * 64, "headline": "001 → 002",
-            "content": {"target": {"database": "d"}, "revisions": [], "sql": ["SELECT 1"]}}  # fmt: skip
+    content = {"direction": "upgrade", "target": {"database": "d"}, "revisions": [], "sql": ["SELECT 1"]}
+    plan = {"digest": "sha256:" + "0" * 64, "headline": "001 → 002", "content": content}
     shown(pages.record(RUN, {"cells": [_cell(_stream("x"))]}, home=""))
     assert shown(pages.plan(plan, form="html")).locator("pre").count() == 1
