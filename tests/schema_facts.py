@@ -13,13 +13,13 @@ FACTS = yaml.safe_load((Path(__file__).parent / "facts" / "schema.yaml").read_te
 
 # Type as the facts say it → as PostgreSQL and SQLite print it.
 TYPES = {
-    "string": ("VARCHAR", "VARCHAR"),
-    "text": ("TEXT", "TEXT"),
-    "json": ("JSON", "JSON"),
-    "datetime": ("TIMESTAMP WITHOUT TIME ZONE", "DATETIME"),
-    "float": ("DOUBLE PRECISION", "FLOAT"),
-    "integer": ("INTEGER", "INTEGER"),
-    "boolean": ("BOOLEAN", "BOOLEAN"),
+    "string": ("character varying", "VARCHAR"),
+    "text": ("text", "TEXT"),
+    "json": ("json", "JSON"),
+    "datetime": ("timestamp without time zone", "DATETIME"),
+    "float": ("double precision", "FLOAT"),
+    "integer": ("integer", "INTEGER"),
+    "boolean": ("boolean", "BOOLEAN"),
 }
 
 

@@ -83,14 +83,15 @@ def test_an_empty_database_ends_at_the_schema_of_the_facts(server: str, make: Ma
             assert {n for n, c in there["columns"].items() if c["nullable"]} == {
                 n for n, f in columns.items() if f.null
             }
-            assert there["primary_key"] == ["id"]
-            assert there["foreign_keys"] == sorted(
+            assert catalog.keys.primary_key(there) == ["id"]
+            assert sorted(map(str, catalog.keys.foreign_keys(there))) == sorted(
                 f"({name}) → {fact.refers.split('.')[0]}(id)" for name, fact in columns.items() if fact.refers
             )
     indexes = {
-        name: (table, index["columns"], index["unique"])
+        name: (table, list(columns), unique)
         for table, there in make.fresh(server)["tables"].items()
         for name, index in there["indexes"].items()
+        for unique, columns in [catalog.keys.index(index)]
     }
     assert indexes == indexes_002()
 
