@@ -124,8 +124,10 @@ def _through(server: Server, mode: str, **options: object) -> Iterator[Target]:
 def _settings_kept(server: Server) -> Iterator[None]:
     """The database gives each session what a pooler drops, so that only the probe of the session itself is left."""
     _do(server, "ALTER DATABASE d SET default_transaction_read_only = on")
-    yield
-    _do(server, "SET default_transaction_read_only = off; ALTER DATABASE d RESET default_transaction_read_only")
+    try:
+        yield
+    finally:  # also when the test is skipped inside
+        _do(server, "SET default_transaction_read_only = off; ALTER DATABASE d RESET default_transaction_read_only")
 
 
 def _do(server: Server, *statements: str, database: str = "postgres") -> None:
