@@ -5,6 +5,7 @@ A line cut short by a crash was never acknowledged: readers pass over it, the ne
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -101,12 +102,19 @@ def walk(of: list[bytes]) -> tuple[list[tuple[dict[str, Any], str]], str]:
 def lines(path: Path) -> list[bytes]:
     """Every acknowledged line; what a crash cut short is none. Raises `Unavailable` where the file cannot be read."""
     try:
-        data = path.read_bytes()
+        data = raw(path)
     except OSError as error:
         raise Unavailable(
             f"{path.name} cannot be read", why=error.strerror or str(error), do=f"check that {path} is there"
         ) from None
     return data.split(b"\n")[:-1]
+
+
+def raw(path: Path) -> bytes:
+    """The file as it stands. Raises OSError where it cannot be read, or is no file: a device may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return path.read_bytes()
 
 
 @contextmanager

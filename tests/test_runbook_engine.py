@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import json
 import os
@@ -672,16 +673,6 @@ def test_records_that_cannot_be_written_stop_the_run_before_it_starts(where: Pat
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_full_disk_stops_the_run_before_it_starts(where: Path, tmp_path: Path) -> None:
-    where.mkdir()
-    (where / "ledger.jsonl").symlink_to("/dev/full")
-    with pytest.raises(Unavailable, match="nothing was run") as stopped:
-        runbook.execute(small(tmp_path, "import pathlib\npathlib.Path('ran').touch()"))
-    assert os.strerror(errno.ENOSPC) in stopped.value.why
-    assert not (tmp_path / "ran").exists()
-    assert [path.name for path in where.iterdir()] == ["ledger.jsonl"], "no half-made record is left"
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
@@ -694,6 +685,30 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no disk of a given size can be mounted here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_stops_the_run_before_it_starts(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AFDB_RECORDS", str(small_disk / "records"))
+    (small_disk / "records").mkdir()
+    with (small_disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    with pytest.raises(Unavailable, match="nothing was run") as stopped:
+        runbook.execute(small(tmp_path, "import pathlib\npathlib.Path('ran').touch()"))
+    assert os.strerror(errno.ENOSPC) in stopped.value.why
+    assert not (tmp_path / "ran").exists()
+    assert not [path for path in (small_disk / "records").iterdir() if path.is_dir()], "no half-made record is left"
+
+
+def test_a_ledger_that_is_no_file_stops_the_run_before_it_starts(where: Path, tmp_path: Path) -> None:
+    where.mkdir()
+    (where / "ledger.jsonl").symlink_to("/dev/zero")  # reading it would never end
+    with pytest.raises(ConfigError, match="nothing was run"):
+        runbook.execute(small(tmp_path, "import pathlib\npathlib.Path('ran').touch()"))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_disk_that_fills_up_during_the_run_still_takes_its_end(

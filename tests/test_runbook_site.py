@@ -73,7 +73,11 @@ def test_a_record_that_was_cut_off_gets_a_page_in_the_sites_own_folder(tmp_path:
     assert {path.name for path in folder.iterdir()} == {"run.json", "journal.jsonl"}, "nothing is written into a record"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"id": 7, "target": [2]}'])
+DAMAGE = {"empty": b"", "cut": b"{", "a list": b"[1]", "no text": b"\xff\xfe", "deep": b"[" * 100_000,
+          "other types": b'{"id": 7, "target": [2]}'}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_corrupt_record_is_listed_as_such_and_stops_nobody(tmp_path: Path, damage: bytes) -> None:
     (_leave(tmp_path) / "run.json").write_bytes(damage)
     _leave(tmp_path, headline="well")

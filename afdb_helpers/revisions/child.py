@@ -18,8 +18,10 @@ import select
 import sys
 import threading
 import time
+from argparse import Namespace
 from typing import Any
 
+HELD = 0.1  # seconds
 _LOCKS = """
 SELECT c.oid::regclass::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
@@ -42,20 +44,26 @@ _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 class Channel:
-    """Events to the parent, acknowledgements from it."""
+    """Events to the parent, several at a time (each would wake it), `HELD` late at most; acknowledgements from it."""
 
     def __init__(self, descriptor: int) -> None:
-        self.out = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+        self.out = os.fdopen(descriptor, "wb")  # binary files may be flushed by any thread
+        threading.Thread(target=self.relay, daemon=True).start()
+
+    def relay(self) -> None:
+        with contextlib.suppress(ValueError):  # closed
+            while True:
+                time.sleep(HELD)
+                self.out.flush()
 
     def emit(self, event: str, **facts: Any) -> None:
-        self.out.write(json.dumps({"event": event, **facts}, default=str) + "\n")
+        self.out.write(json.dumps({"event": event, **facts}, default=str).encode() + b"\n")
 
     def confirm(self, event: str, **facts: Any) -> str:
         """Emit, then wait until the parent has stored it, and return its answer."""
         self.emit(event, confirm=True, **facts)
-        if not (answer := sys.stdin.readline()):
-            os._exit(70)
-        return answer
+        self.out.flush()
+        return sys.stdin.readline() or os._exit(70)
 
 
 class Observer:
@@ -74,11 +82,10 @@ class Observer:
         self.settings, self.mark = request.get("settings") or {}, request.get("mark")
         self.held: set[tuple[str, str]] = set()
         self.stamps = False
-        event.listen(Engine, "engine_connect", self.connected)
-        event.listen(Engine, "before_cursor_execute", self.before)
-        event.listen(Engine, "after_cursor_execute", self.after)
-        event.listen(Engine, "commit", lambda connection: self.ended(connection, "commit"))
-        event.listen(Engine, "rollback", lambda connection: self.ended(connection, "rollback"))
+        heard: dict[str, Any] = {"engine_connect": self.connected, "commit": self.commit, "rollback": self.rollback}
+        heard |= {"before_cursor_execute": self.before, "after_cursor_execute": self.after}
+        for name, hear in heard.items():
+            event.listen(Engine, name, hear)
 
     def connected(self, connection: Any, *_branch: Any) -> None:
         """Before the first statement of a session: give it its settings, and say which database it is on."""
@@ -90,8 +97,9 @@ class Observer:
 
     def introduced(self, connection: Any) -> dict[str, Any]:
         if connection.dialect.name == "sqlite":
-            listed = ask(connection, "PRAGMA database_list")
-            return {"database": next((row[2] for row in listed if row[1] == "main"), "")}
+            return {
+                "database": next((row[2] for row in ask(connection, "PRAGMA database_list") if row[1] == "main"), "")
+            }
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
@@ -122,8 +130,7 @@ class Observer:
         alone = (chosen or getattr(connection.dialect, "_on_connect_isolation_level", None)) == "AUTOCOMMIT"
         context._afdb_started, context._afdb_alone = time.monotonic(), alone
         self.stamps = self.stamps or is_stamp(sql)
-        send = self.channel.confirm if alone else self.report
-        send("statement", n=self.number, sql=sql, alone=alone)
+        (self.channel.confirm if alone else self.report)("statement", n=self.number, sql=sql, alone=alone)
 
     def after(self, connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         seconds = time.monotonic() - context._afdb_started
@@ -143,19 +150,19 @@ class Observer:
         fresh, self.held = sorted(now - self.held), self.held | now
         return [list(lock) for lock in fresh]
 
-    def ended(self, connection: Any, how: str) -> None:
+    def rollback(self, connection: Any) -> None:
         self.held.clear()
-        if how == "rollback":
-            self.stamps = False
-            self.report(how, after=self.number)
-            return
+        self.stamps = False
+        self.report("rollback", after=self.number)
+
+    def commit(self, connection: Any) -> None:
+        self.held.clear()
         if self.stamps:
             self.sign(connection)
         facts = None
-        if connection.dialect.name == "postgresql":
-            with contextlib.suppress(Exception):  # the transaction failed: the server will make this a rollback
-                facts = where(connection)
-        self.channel.confirm(how, after=self.number, where=facts)
+        with contextlib.suppress(Exception):  # another dialect; a failed transaction, which the server will roll back
+            facts = where(connection)
+        self.channel.confirm("commit", after=self.number, where=facts)
 
     def sign(self, connection: Any) -> None:
         """Leave in the database which run stamped it; where the role may not, it is said and nothing else fails."""
@@ -186,9 +193,9 @@ def quoted(value: Any) -> str:
 
 def is_stamp(sql: str) -> bool:
     """Whether a statement writes a revision into the version table."""
-    words = sql.split(None, 3)
-    named = any(word.split(".")[-1].strip('"') == "alembic_version" for word in words[1:3])
-    return named and words[0].upper() in ("INSERT", "UPDATE", "DELETE")
+    verb, *words = sql.split(None, 3) or [""]
+    named = any(word.split(".")[-1].strip('"') == "alembic_version" for word in words[:2])
+    return named and verb.upper() in ("INSERT", "UPDATE", "DELETE")
 
 
 def leave_with_parent() -> None:
@@ -213,8 +220,6 @@ def with_driver(url: str, *declared: str) -> str:
 
 def configuration(request: dict[str, Any]) -> Any:
     """The project's own alembic.ini, with the URL where an env.py may look for it: option and environment."""
-    from argparse import Namespace
-
     from alembic.config import Config
 
     config = Config(request["ini"], cmd_opts=Namespace(x=request.get("x") or None))
@@ -282,17 +287,17 @@ def main() -> int:
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     try:
         carry_out(request, channel)
-    except KeyboardInterrupt:
-        channel.emit("error", kind="KeyboardInterrupt", message="interrupted")
-        return 130
     except BaseException as error:
-        origin = getattr(error, "orig", None)
-        said, parts = str(origin or error).strip(), getattr(error, "parts", None)
+        origin, parts = getattr(error, "orig", None), getattr(error, "parts", None)
         sqlstate = next(filter(None, (getattr(origin, name, None) for name in _CODES)), None)
-        channel.emit("error", kind=type(error).__name__, message=said, parts=parts, sqlstate=sqlstate)
+        said = {"message": str(origin or error).strip(), "parts": parts, "sqlstate": sqlstate}
+        channel.emit("error", kind=type(error).__name__, **said)
         return 1
-    channel.emit("end")
-    return 0
+    else:
+        channel.emit("end")
+        return 0
+    finally:
+        channel.out.close()
 
 
 if __name__ == "__main__":

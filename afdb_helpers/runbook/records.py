@@ -203,7 +203,7 @@ def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
 def without_end(where: Path) -> list[str]:
     """The runs that the ledger has an intent of, and no end."""
     try:
-        lines = (where / record.LEDGER).read_bytes()
+        lines = ledger.raw(where / record.LEDGER)
     except OSError:
         return []
     ended = set(_END.findall(lines))
@@ -220,7 +220,7 @@ def position(folder: Path) -> str:
 def _numbers(where: Path) -> dict[str, int]:
     """The number of every run's intent in the ledger."""
     try:
-        lines = (where / record.LEDGER).read_bytes()
+        lines = ledger.raw(where / record.LEDGER)
     except OSError:
         return {}
     return {run.decode(): int(number) for number, run in _INTENT.findall(lines)}
