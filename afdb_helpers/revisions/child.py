@@ -25,19 +25,16 @@ HELD = 0.1  # seconds
 _LOCKS = """
 SELECT c.oid::regclass::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-  AND c.relnamespace <> 'pg_catalog'::regnamespace
-ORDER BY 1, 2
+  AND c.relnamespace <> 'pg_catalog'::regnamespace ORDER BY 1, 2
 """
 _CODES = ("pgcode", "sqlstate", "sqlite_errorname")  # what drivers call the error's code
 _WHERE = """
 SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
-       pg_backend_pid(), txid_current_if_assigned()::text
-FROM pg_database d WHERE d.datname = current_database()
+       pg_backend_pid(), txid_current_if_assigned()::text FROM pg_database d WHERE d.datname = current_database()
 """
 _SIGN = """
 DO $afdb$ BEGIN EXECUTE {};
-EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM;
-END $afdb$
+EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$
 """
 _SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
@@ -80,8 +77,7 @@ class Observer:
         self.channel, self.locks, self.number = channel, bool(request.get("locks")), 0
         self.ask, self.report = request.get("ask") or "", channel.confirm if request.get("stepwise") else channel.emit
         self.settings, self.mark = request.get("settings") or {}, request.get("mark")
-        self.held: set[tuple[str, str]] = set()
-        self.stamps = False
+        self.held, self.stamps = set[tuple[str, str]](), False
         heard: dict[str, Any] = {"engine_connect": self.connected, "commit": self.commit, "rollback": self.rollback}
         heard |= {"before_cursor_execute": self.before, "after_cursor_execute": self.after}
         for name, hear in heard.items():
