@@ -228,6 +228,16 @@ def test_a_column_that_is_gone_is_named(base: Base) -> None:
     assert base.compare(before).rows[0]["differs"] == "gone: data"
 
 
+def test_what_is_gone_of_a_table_without_a_row_is_said_and_is_no_loss(base: Base) -> None:
+    base.run("CREATE TABLE bare (a integer, b text)", "CREATE TABLE shell (i integer)")
+    before = base.take()
+    base.run("ALTER TABLE bare DROP COLUMN b", "DROP TABLE shell")
+    found = {row["table"].split(".")[-1]: row for row in base.compare(before).rows}
+    assert found["bare"]["differs"] == found["shell"]["differs"] == ""
+    assert found["bare"]["not compared"] == "it had no row, so no value was lost; gone: b"
+    assert found["shell"]["not compared"] == "it had no row, so no value was lost; gone: the table"
+
+
 def test_a_new_column_and_a_new_table_are_no_loss(base: Base) -> None:
     before = base.take()
     base.run("ALTER TABLE item ADD COLUMN more integer DEFAULT 7", "CREATE TABLE further (i integer)")

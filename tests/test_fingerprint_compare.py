@@ -87,7 +87,13 @@ def test_a_lost_value_is_caught_and_its_rows_are_named(
 
 
 def test_a_table_that_was_renamed_and_one_that_was_retired_are_followed(database: str) -> None:
-    _run(database, "CREATE TABLE a (i int)", "INSERT INTO a VALUES (1)", "CREATE TABLE b (i int)")
+    _run(
+        database,
+        "CREATE TABLE a (i int)",
+        "INSERT INTO a VALUES (1)",
+        "CREATE TABLE b (i int)",
+        "INSERT INTO b VALUES (2)",
+    )
     before = _take(database)
     _run(database, "ALTER TABLE a RENAME TO z", "DROP TABLE b")
     assert [row["differs"] for row in _compare(database, before).rows] == ["the table is gone"] * 2, "the control"

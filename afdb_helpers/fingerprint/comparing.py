@@ -31,9 +31,10 @@ def compare(
 ) -> Report:
     """Whether every value of `before` is still there. `mapping` says which column is which, see `mapping`.
 
-    Columns and tables that are new are no difference; a column that is gone is, unless it is declared as retired. With
-    `live`, for the database that `before` was taken of: where a table differs, rows written since are left out and
-    counted. One row a table: rows before and now, columns compared, what differs, what was not compared.
+    Columns and tables that are new are no difference; a column that is gone is, unless it is declared as retired or its
+    table had no row. With `live`, for the database that `before` was taken of: where a table differs, rows written
+    since are left out and counted. One row a table: rows before and now, columns compared, what differs, what was not
+    compared.
     """
     said, here = mapping or {}, reading.tables(connection)
     found = {name: match(name, old.columns, here, said, connection) for name, old in before.tables.items()}
@@ -156,6 +157,8 @@ def _unwritten(
 def _row(name: str, old: Print, new: Print | None, found: Match, notes: str) -> dict[str, Any]:
     if found.retired and new is None and not found.gone:
         differs, notes = "", "the table is retired, as declared"
+    elif new is None and not old.rows:
+        differs, notes = "", f"it had no row, so no value was lost; gone: {', '.join(found.gone) or 'the table'}"
     elif found.gone:
         differs = f"gone: {', '.join(found.gone)}"
     elif new is None:
