@@ -1,4 +1,4 @@
-"""Takes the docs' pictures in headless Chromium, of the records that `make demo` left: python scripts/screenshots.py."""
+"""The docs' screenshots, in headless Chromium, of the records that `make demo` left: python scripts/screenshots.py."""
 
 from __future__ import annotations
 
