@@ -371,6 +371,15 @@ def test_a_kernel_that_does_not_come_up_is_named(where: Path, tmp_path: Path, mo
 # ── sys.exit, and tags that skip ────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_cell_that_shows_an_error_and_goes_on_has_failed(where: Path, tmp_path: Path) -> None:
+    shows = "try:\n    1 / 0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback()"
+    runbook.execute(small(tmp_path, shows, "2"))
+    left = Left(where)
+    left.ended(1, "failed_unchanged", "exception")
+    assert "division by zero (cell step-1 showed it and went on)" in left.run["headline"]
+    assert (left.statuses()["step-1"], left.statuses()["step-2"]) == ("failed", "pending")
+
+
 @pytest.mark.parametrize("leaving", ["import sys\nsys.exit(0)", "raise SystemExit", "exit()"])
 def test_sys_exit_is_never_a_success(leaving: str, where: Path, tmp_path: Path) -> None:
     result = runbook.execute(small(tmp_path, leaving, "import time\ntime.sleep(1)"))

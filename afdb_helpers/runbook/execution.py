@@ -134,7 +134,7 @@ class Execution:
 
         error = task.exception()
         if error is None:
-            return None
+            return self._swallowed(cell)
         if isinstance(error, DeadKernelError):
             said = f"; it said: {self._kernel.said()}" if self._kernel.said() else ""
             ended = f"the kernel died in cell {cell.id} ({self._kernel.ended_by()})"
@@ -146,6 +146,14 @@ class Execution:
         cause = "sys.exit" if error.ename == "SystemExit" else "exception"
         ours = f"{error.ename}: {error.evalue}" if error.evalue else str(error.ename)
         return Failure(cause, self._masked(ours), cell.id, ename=error.ename)
+
+    def _swallowed(self, cell: NotebookNode) -> Failure | None:
+        """A cell that shows an error and goes on has failed, whatever it says."""
+        shown = next((output for output in cell.outputs if output.output_type == "error"), None)
+        if shown is None:
+            return None
+        said = f"{shown.ename}: {shown.evalue} (cell {cell.id} showed it and went on)"
+        return Failure("exception", self._masked(said), cell.id)
 
     def _interrupted(self, cell: str | None) -> Failure:
         signum = self._signals.received[0]

@@ -17,6 +17,7 @@ SHORTEST = 6  # a shorter secret cannot be told from ordinary text
 _SECRET_NAME = re.compile(r"(^|_)(KEY|APIKEY|TOKEN|SECRET|PASSWORD|PASSWD|PGPASSWORD)(_|$)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:(?P<password>[^\s@'\"]+)@")
 _PUBLIC_NAMES = ("POSTGRES_USER", "POSTGRES_DB", "POSTGRES_HOST", "PGUSER", "PGDATABASE", "PGHOST")
+_UNQUOTED = ("", "/", " +", "!$&'()*+,;=", "!$&'()*+,;=:@/?")  # what one or the other leaves as it is; " +": SQLAlchemy
 _DSN = re.compile(r"\b(?:password|passwd|pwd)\s*=\s*[^\s&;]+", re.IGNORECASE)
 
 
@@ -113,7 +114,7 @@ def _query(value: str) -> list[tuple[str, str]]:
 
 def shapes(value: str) -> tuple[bytes, ...]:
     """The secret raw, URL-encoded, escaped as JSON, HTML and Python do, and in base64 at each of its three offsets."""
-    quoted = {quote(value, safe=""), quote_plus(value), quote(value)}
+    quoted = {quote_plus(value), *(quote(value, safe=safe) for safe in _UNQUOTED)}
     texts = {value, html.escape(value), repr(value)[1:-1], *quoted, *(q.replace("%2F", "/") for q in quoted)}
     texts |= {re.sub("%[0-9A-F]{2}", lambda m: m[0].lower(), text) for text in quoted}
     texts |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in list(texts) for ascii_ in (True, False)}
