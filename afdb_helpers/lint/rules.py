@@ -17,7 +17,7 @@ RESERVED = frozenset((
     "net", "cron", "vault", "pgsodium", "pgsodium_masks", "pgbouncer", "supabase_functions", "supabase_migrations",
     "pg_catalog", "pg_toast", "information_schema",
 ))  # fmt: skip
-_ROLES = re.compile(
+ROLES = re.compile(
     r"supabase_\w+|authenticator|authenticated|anon|service_role|dashboard_user|pgbouncer|pgsodium\w*|pg_\w+"
 )
 _LOOKS = ("", "select", "set", "reset", "show", "comment", "begin", "commit", "analyze", "explain")
@@ -136,7 +136,7 @@ def _reserved_name(statement: Statement) -> str:
         said = about[n - 1].word("schema") and statement.kind != "extension"
         if token.text in RESERVED and (said or (qualifies and listed)):
             return f"schema {token.text}"
-        if about[1].word("role", "user") and n > 1 and _ROLES.fullmatch(token.text):
+        if about[1].word("role", "user") and n > 1 and ROLES.fullmatch(token.text):
             return f"role {token.text}"
     return ""
 

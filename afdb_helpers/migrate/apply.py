@@ -11,7 +11,7 @@ from typing import Any
 
 from afdb_helpers import hazards, migration_plan, revisions
 from afdb_helpers.errors import AfdbError
-from afdb_helpers.migrate import endings, lock, outcomes
+from afdb_helpers.migrate import endings, lock, outcomes, reserved
 from afdb_helpers.migrate.journal import Journal, Note
 from afdb_helpers.migrate.watch import LOOK, Silent, Watch
 from afdb_helpers.revisions import Event, Graph, Outcome, Project, Session
@@ -61,6 +61,7 @@ class _Guarded:
         self.before: dict[str, Any] = {}
         self.identity: dict[str, Any] = {}
         self.guard: Any = None
+        self.providers: reserved.Seen = {}
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> _Guarded:
@@ -111,7 +112,18 @@ class _Guarded:
             raise outcomes.invalid(self.target, after, ending)
         if outcomes.stamped(outcome) and after["revisions"] == self.before["revisions"] and not self.journal.stamped:
             raise outcomes.uncommitted(self.target, after)
+        self.insist_on_the_providers(after)
         return done
+
+    def insist_on_the_providers(self, after: Mapping[str, Any]) -> None:
+        """What belongs to the provider is as it was, whatever hid the statement from lint."""
+        if not self.providers:
+            return
+        with self.target.connect() as connection:
+            found = reserved.changed(self.providers, reserved.seen(connection), self.project)
+        if found:
+            self.note("reserved.changed", objects=[one.object for one in found])
+            raise reserved.trespassed(self.target, after["revisions"], found)
 
     def attempts(self, request: dict[str, Any]) -> Outcome:
         """Run the child; again, after a pause that grows, when a lock was not to be had, nothing of a revision stands
@@ -138,6 +150,8 @@ class _Guarded:
         self.guard = self._open.enter_context(lock.held(self.target, run_id=self.run_id))
         if self.target.protected and self.guard is not None:
             hazards.present(self.guard).raise_unless_ok()
+        if self.guard is not None:
+            self.providers = reserved.seen(self.guard)
         self.before, self.identity = outcomes.standing(self.target), outcomes.identity(self.target)
         expected = {key: self.expected[key] for key in ("revisions", "schema") if key in self.expected}
         if expected and self.before != expected:

@@ -110,7 +110,7 @@ def refuse_elsewhere(target: Target, ours: Mapping[str, Any], said: Event) -> No
     if not catalog.is_same(ours, said):
         raise Refused(
             f"the project's env.py connects to {said.get('database') or 'another server'}, not to target {target.name};"
-            " nothing was executed there",
+            " nothing was changed there",
             why="it does not take the URL from sqlalchemy.url or DATABASE_URL",
             do="let env.py read config.get_main_option('sqlalchemy.url') or DATABASE_URL, then run again",
         )
