@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +79,20 @@ def pgbouncer(server: Server, mode: str, folder: Path, *, drops: str = "", size:
     finally:
         running.kill()
         running.wait()
+
+
+@contextlib.contextmanager
+def replica(primary: Server) -> Iterator[Server]:
+    """A server that streams from the primary, and has replayed all that stands there now."""
+    home = embedded_postgres._scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    home.mkdir(mode=0o700)
+    embedded_postgres._give(home)
+    try:
+        embedded_postgres._run(
+            primary.programs / "pg_basebackup", "-D", home / "data", "-h", primary.socket, "-p", primary.port,
+            "-U", "postgres", "-R", "-c", "fast", "--no-sync",
+        )  # fmt: skip
+        source = f"host={primary.socket} port={primary.port} user=postgres"
+        yield embedded_postgres._start(home, primary.version, {"primary_conninfo": source})
+    finally:
+        embedded_postgres._end(home)

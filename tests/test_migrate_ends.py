@@ -203,6 +203,71 @@ def test_a19_a_plan_for_another_database_under_the_same_name_is_refused(
     assert "another database answers" in caught.value.why
 
 
+def test_a19_a_replica_is_refused_before_any_statement(
+    target: Target, fresh: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects.add(fresh, "1a", None, TABLE)
+    with servers.replica(postgres) as copy:
+        there = targets.parse("default", copy.url(target.database or ""), {})
+        with there.connect() as connection:
+            assert catalog.identity(connection).replica
+            assert catalog.identity(connection).key() == outcomes.identity(target), "all but that is the same"
+        notes = Notes()
+        with pytest.raises(Refused, match="takes no writes") as caught:
+            migrate.upgrade(there, fresh, note=notes)
+        assert "it is a replica" in caught.value.why
+        assert "the primary's address" in caught.value.do
+        assert "statements" not in [event for event, _ in notes]
+        monkeypatch.setattr(outcomes, "refuse_elsewhere", lambda *_: None)
+        notes.clear()
+        with pytest.raises(Incomplete, match="rolled back") as caught:
+            migrate.upgrade(there, fresh, note=notes)
+    assert "read-only transaction" in caught.value.why, "the control: without the look the server has to refuse"
+    assert "statements" in [event for event, _ in notes]
+
+
+def test_a19_a_clone_that_took_the_databases_name_is_refused(target: Target, fresh: Project, postgres: Server) -> None:
+    """Restored on the same server: name, content, schema and the server's identifier are the same."""
+    projects.add(fresh, "1a", None, TABLE)
+    with target.connect() as connection:
+        plan = migration_plan.make(connection, fresh.graph())
+    admin, name = targets.parse("admin", postgres.url("postgres"), {}), target.database
+    _run(admin, f'ALTER DATABASE "{name}" RENAME TO "{name}_old"', f'CREATE DATABASE "{name}" TEMPLATE "{name}_old"')
+    with pytest.raises(Refused, match="not what the plan was made for") as caught:
+        migrate.carry_out(target, fresh, plan)
+    assert "another database answers under its name" in caught.value.why
+    assert migrate.standing(target)["revisions"] == []
+    _run(admin, f'DROP DATABASE "{name}" WITH (FORCE)', f'ALTER DATABASE "{name}_old" RENAME TO "{name}"')
+    assert migrate.carry_out(target, fresh, plan).changed, "the control: the database that was planned for"
+
+
+QUIET = """
+    from sqlalchemy import create_engine, event
+    connectable = create_engine({!r})
+    event.listen(connectable, "connect", lambda raw, record: record.info.update(afdb=True))
+    dict("""
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_a19_where_a_session_is_is_looked_at_again_within_the_transaction_that_commits(
+    looked: bool, target: Target, fresh: Project, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that escaped the look at its beginning; without the second one the other database is changed."""
+    other, look = new_database(), outcomes.refuse_elsewhere
+    env = fresh.ini.parent / "migrations" / "env.py"
+    env.write_text(env.read_text().replace("    connectable = engine_from_config(", QUIET.format(other).lstrip("\n")))
+    projects.add(fresh, "1a", None, TABLE)
+    monkeypatch.setattr(outcomes, "refuse_elsewhere", look if looked else lambda *_: None)
+    notes = Notes()
+    if looked:
+        with pytest.raises(Refused, match="not to target default"):
+            migrate.upgrade(target, fresh, note=notes)
+    else:
+        with contextlib.suppress(Incomplete):
+            migrate.upgrade(target, fresh, note=notes)
+    assert migrate.standing(targets.parse("x", other, {}))["revisions"] == ([] if looked else ["1a"])
+
+
 # --- the mark
 
 

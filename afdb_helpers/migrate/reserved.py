@@ -34,7 +34,7 @@ def seen(connection: Connection) -> Seen:
         said |= {f"{kind} {name}": _text(facts) for name, facts in objects.items() if _in(name, schemas)}
     for row in connection.exec_driver_sql(catalog.question("roles")).mappings():
         if ROLES.fullmatch(row["name"]):
-            said[f"role {row['name']}"] = _text(row)
+            said[f"role {row['name']}"] = _text(dict(row))
     return said
 
 
