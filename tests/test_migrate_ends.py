@@ -220,9 +220,9 @@ def test_a19_a_replica_is_refused_before_any_statement(
         assert "statements" not in [event for event, _ in notes]
         monkeypatch.setattr(outcomes, "refuse_elsewhere", lambda *_: None)
         notes.clear()
-        with pytest.raises(Incomplete, match="rolled back") as caught:
+        with pytest.raises(Incomplete, match="rolled back") as refused:
             migrate.upgrade(there, fresh, note=notes)
-    assert "read-only transaction" in caught.value.why, "the control: without the look the server has to refuse"
+    assert "read-only transaction" in refused.value.why, "the control: without the look the server has to refuse"
     assert "statements" in [event for event, _ in notes]
 
 
