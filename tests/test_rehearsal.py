@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import make_url
 
 from afdb_helpers import backup, catalog, lint, rehearsal, targets
-from afdb_helpers.backup import Backup, Copy
+from afdb_helpers.backup import Backup
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.rehearsal import Hold, Rehearsal, prediction, timeline, watch
+from afdb_helpers.rehearsal.meter import Meter
 from afdb_helpers.report import Picture, Report
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
@@ -374,7 +375,7 @@ def test_an_env_py_that_goes_elsewhere_is_stopped_before_it_commits(
     with pytest.raises(Refused, match="another database than the one it is given"):
         rehearsal.rehearse(found, project)
     assert stands(elsewhere) == before
-    monkeypatch.setattr(Copy, "visited", lambda self: True)  # the control: without the guard it is changed
+    monkeypatch.setattr(Meter, "visited", lambda self: True)  # the control: without the guard it is changed
     assert not rehearsal.rehearse(found, project).ok
     assert stands(elsewhere) != before
 

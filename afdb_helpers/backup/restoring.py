@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, embedded_postgres, targets
+from afdb_helpers import embedded_postgres, targets
 from afdb_helpers.backup import client, meter, reserved, room
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE, DUMP
@@ -52,20 +52,6 @@ class Copy:
         """A read-only connection to the copy."""
         with targets.parse("copy", self.url, {}).connect() as connection:
             yield connection
-
-    def visited(self) -> bool:
-        """Whether a session of somebody else stands on the private server now; not to be told of a file."""
-        import psycopg2
-        from sqlalchemy import make_url
-
-        parts = make_url(self.url)
-        if parts.get_backend_name() == "sqlite":
-            return True
-        host = str(parts.query["host"])
-        with contextlib.closing(psycopg2.connect(host=host, user="postgres", dbname="postgres")) as session:
-            cursor = session.cursor()
-            cursor.execute(catalog.question("other_sessions"))
-            return bool(cursor.fetchall())
 
 
 @contextlib.contextmanager

@@ -60,6 +60,11 @@ class Meter:
         known = {oid for oid, relation in self.relations.items() if relation.kind != "i"}
         return {lock for lock in found if lock[1] in known}
 
+    def visited(self) -> bool:
+        """Whether a session of somebody else stands on the private server now."""
+        self.cursor.execute(catalog.question("other_sessions"))
+        return bool(self.cursor.fetchall())
+
     def work(self) -> Work:
         self.cursor.execute(catalog.question("server_work"))
         return Work(*map(int, self.cursor.fetchone() or ()))

@@ -43,8 +43,8 @@ class Watch:
     `facts`: statement → begin, locks, rewrites, wal, temporary. `meter` is None for a file, which has none of this.
     """
 
-    def __init__(self, copy: Copy, meter: Meter | None) -> None:
-        self.copy, self.meter = copy, meter
+    def __init__(self, meter: Meter | None) -> None:
+        self.meter = meter
         self.facts: dict[int, Facts] = {}
         self.holds: list[Hold] = []
         self.running = 0
@@ -73,9 +73,9 @@ class Watch:
                 self.stopped += time.monotonic() - came
 
     def guard(self, event: Event) -> None:
-        """Before something is committed: whether it is the copy that the migration stands on."""
+        """Before something is committed: whether the migration stands on the copy. Of a file that cannot be told."""
         commits = event["event"] == "commit" or event.get("alone")
-        if commits and not self.copy.visited():
+        if commits and self.meter and not self.meter.visited():
             raise _elsewhere()
 
     def _look(self, event: Event, now: float) -> None:
@@ -171,10 +171,10 @@ class Watch:
 def watching(copy: Copy) -> Iterator[Watch]:
     """A watch over the copy's server, or over the file."""
     if copy.url.startswith("sqlite"):
-        yield Watch(copy, None)
+        yield Watch(None)
         return
     with meter.opened(copy) as opened:
-        yield Watch(copy, opened)
+        yield Watch(opened)
 
 
 def _elsewhere() -> Refused:
