@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 
 from afdb_helpers import backup, catalog, embedded_postgres, targets
 from afdb_helpers.backup import Backup, beside, client, dumping, restoring, sealed, store
-from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.embedded_postgres import Server, owner
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
 from afdb_helpers.targets import Target
 
@@ -604,9 +604,9 @@ def test_a_server_that_goes_away_during_pg_dump_leaves_nothing(tmp_path: Path) -
             assert process.returncode != 0
             assert "Unavailable" in said
         assert nothing_new(tmp_path)
-        wait_for(lambda: not embedded_postgres._running(postmaster))
+        wait_for(lambda: not owner.is_running(postmaster))
         restart = [str(server.programs / "pg_ctl"), "-D", str(server.data), "-w", "start"]
-        embedded_postgres._run(server.programs / "pg_ctl", *restart[1:], log=server.data / "log")
+        owner.run(server.programs / "pg_ctl", *restart[1:], log=server.data / "log")
 
 
 def test_interrupting_a_dump_ends_pg_dump_and_leaves_nothing(database: str, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy as sa
 
 from afdb_helpers import embedded_postgres
-from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.embedded_postgres import Server, owner
+from afdb_helpers.embedded_postgres import programs as programs_here
 from afdb_helpers.errors import ConfigError, Unavailable
 
 pytestmark = pytest.mark.xdist_group("embedded_postgres")  # what they share is made once
@@ -109,11 +110,11 @@ def test_it_listens_on_no_network(server: Server) -> None:
 
 
 def test_only_its_owner_can_enter_the_folder_of_the_socket_and_of_the_data(server: Server) -> None:
-    owner = pwd.getpwnam(embedded_postgres.OS_USER).pw_uid if IS_ROOT else os.geteuid()
+    user = pwd.getpwnam(embedded_postgres.OS_USER).pw_uid if IS_ROOT else os.geteuid()
     for folder in (server.socket, server.data):
         found = folder.stat()
         assert stat.S_IMODE(found.st_mode) == 0o700
-        assert found.st_uid == owner
+        assert found.st_uid == user
 
 
 def test_somebody_else_cannot_connect(server: Server) -> None:
@@ -284,8 +285,8 @@ def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_server_can_
     closed.chmod(0o700)
     opened = Path(tempfile.mkdtemp())
     opened.chmod(0o755)
-    monkeypatch.setattr(embedded_postgres, "_CLOSED", opened)
-    monkeypatch.setattr(embedded_postgres, "available", lambda: {18: closed / programs.relative_to(wheel.parent)})
+    monkeypatch.setattr(owner, "CLOSED", opened)
+    monkeypatch.setattr(programs_here, "available", lambda: {18: closed / programs.relative_to(wheel.parent)})
     try:
         with embedded_postgres.start() as server:
             assert server.programs.is_relative_to(opened)
@@ -298,7 +299,7 @@ def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_server_can_
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only then does the server run as another user")
 def test_as_root_several_first_starts_at_once_make_one_user() -> None:
     name = f"afdb-t{os.getpid()}"
-    made = f"from afdb_helpers import embedded_postgres as e; e.OS_USER = {name!r}; print(e._os_user().pw_uid)"
+    made = f"from afdb_helpers.embedded_postgres import owner; owner.OS_USER = {name!r}; print(owner.os_user().pw_uid)"
     try:
         racing = [subprocess.Popen([sys.executable, "-c", made], stdout=subprocess.PIPE) for _ in range(4)]
         told = {process.communicate(timeout=60)[0].decode().strip() for process in racing}
@@ -316,3 +317,30 @@ def test_as_root_a_scratch_folder_closed_to_the_server_is_refused_by_name(
     monkeypatch.setenv("AFDB_SCRATCH", str(tmp_path))
     with pytest.raises(ConfigError, match="is closed"), embedded_postgres.start():
         pass
+
+
+# ── servers that are alike ──────────────────────────────────────────────────────────────────────────────────────────
+
+IDENTIFIER = "SELECT system_identifier FROM pg_control_system()"
+
+
+def test_servers_that_are_alike_begin_with_the_same_data_and_share_nothing(place: Path) -> None:
+    with embedded_postgres.start(alike=True) as one, embedded_postgres.start(alike=True) as two:
+        one.create_database("mine")
+        assert two.databases() == ["postgres"]
+        assert _ask(one, IDENTIFIER) == _ask(two, IDENTIFIER)
+        with embedded_postgres.start() as other:
+            assert _ask(other, IDENTIFIER) != _ask(one, IDENTIFIER), "a target of its own is known by it"
+    assert len(list(owner.scratch().glob("initdb-*"))) == 1
+
+
+def test_a_template_of_another_day_and_one_whose_maker_was_killed_are_swept(place: Path) -> None:
+    with embedded_postgres.start(alike=True):
+        template = next(owner.scratch().glob("initdb-*"))
+    old, left = template.with_name("initdb-20200101-0"), template.with_name("999999999-left")
+    shutil.copytree(template, old)
+    shutil.copytree(template, left)
+    embedded_postgres.sweep()
+    assert template.is_dir()
+    assert not old.exists()
+    assert not left.exists()

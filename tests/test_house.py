@@ -25,7 +25,7 @@ SECRETS = {  # who may ask for a password
 }  # fmt: skip
 PROCESSES = {
     "revisions/process.py",
-    "embedded_postgres.py",
+    "embedded_postgres/owner.py",
     "backup/client.py",
     "lint/squawk.py",
     "runbook/provenance.py",

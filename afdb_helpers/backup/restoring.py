@@ -92,7 +92,7 @@ def _sqlite(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[
 def _postgresql(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[Copy]:
     started = time.monotonic()
     version, programs = _installation(backup.manifest)
-    with embedded_postgres.start(version, settings=settings, programs=programs) as server:
+    with embedded_postgres.start(version, settings=settings, programs=programs, alike=True) as server:
         room.for_copy(backup.id, backup.manifest["database"], server.data)
         url = _restore(backup, server, jobs)
         yield Copy(url, str(server.version), time.monotonic() - started)

@@ -86,7 +86,7 @@ def models(found: Project | None) -> Report:
 
 def _compare(found: Project) -> Report:
     head = found.graph().head()
-    with embedded_postgres.start(max(embedded_postgres.available())) as server:
+    with embedded_postgres.start(max(embedded_postgres.available()), alike=True) as server:
         url = server.create_database("models")
         for command, arguments in (("upgrade", [head]), ("check", [])):
             request = {"command": command, "arguments": arguments, "url": url}

@@ -172,7 +172,7 @@ def _private(version: int | None) -> Iterator[Make]:
 
             yield empty
         return
-    with embedded_postgres.start(version) as server:
+    with embedded_postgres.start(version, alike=True) as server:
 
         def make(role: str) -> str:
             if role:

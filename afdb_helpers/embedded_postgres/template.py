@@ -1,0 +1,47 @@
+"""The data of a new server, copied from what initdb made earlier today: a tenth of its time.
+
+All copies have one system identifier, so they are for servers that stand for no target: those of a proof, a
+rehearsal, a replayed chain. A template is of one installation and one day: the system's cleaning of old temporary
+files would take it away file by file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from afdb_helpers.embedded_postgres import owner
+
+_NAME = "initdb-"
+
+
+def copy(data: Path, programs: Path, make: Callable[[Path], None]) -> None:
+    """Make `data` a copy of the day's template, which `make` makes where it is not there yet."""
+    of = hashlib.sha256(f"{programs}{(programs / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    template = owner.scratch() / f"{_NAME}{_today()}-{of}"
+    if not template.is_dir():
+        partial = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # swept like a server when this dies
+        partial.mkdir(mode=0o700)
+        owner.give(partial)
+        make(partial / "data")
+        with contextlib.suppress(OSError):  # another process was first
+            partial.rename(template)
+        shutil.rmtree(partial, ignore_errors=True)
+    owner.run(Path("/bin/cp"), "-a", template / "data", data)
+
+
+def sweep() -> None:
+    """Remove the templates of other days."""
+    for folder in owner.scratch().glob(f"{_NAME}*"):
+        if not folder.name.startswith(f"{_NAME}{_today()}-"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _today() -> str:
+    return f"{dt.datetime.now(dt.UTC):%Y%m%d}"
