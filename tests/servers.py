@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from afdb_helpers import embedded_postgres
-from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.embedded_postgres import Server, owner
 
 
 def free_port() -> int:
@@ -84,11 +84,11 @@ def pgbouncer(server: Server, mode: str, folder: Path, *, drops: str = "", size:
 @contextlib.contextmanager
 def replica(primary: Server) -> Iterator[Server]:
     """A server that streams from the primary, and has replayed all that stands there now."""
-    home = embedded_postgres._scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    home = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     home.mkdir(mode=0o700)
-    embedded_postgres._give(home)
+    owner.give(home)
     try:
-        embedded_postgres._run(
+        owner.run(
             primary.programs / "pg_basebackup", "-D", home / "data", "-h", primary.socket, "-p", primary.port,
             "-U", "postgres", "-R", "-c", "fast", "--no-sync",
         )  # fmt: skip
