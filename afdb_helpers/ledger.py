@@ -23,6 +23,11 @@ FIRST = "0" * 64
 _BLOCK = 65536
 
 
+def clock() -> datetime:
+    """This machine's time, UTC: the one place where ledgers and records read it. Durations are measured by another."""
+    return datetime.now(UTC)
+
+
 def append(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Add an entry and return it with its `seq`, `at` (UTC) and `prev`; it is on the disk when this returns.
 
@@ -148,7 +153,7 @@ def following(last: bytes, entry: Mapping[str, Any]) -> dict[str, Any]:
             why="nothing can be chained to it, so the file was damaged or edited by hand",
             do="restore the file from its copy before anything else is run",
         )
-    own = {"seq": previous["seq"] + 1, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
+    own = {"seq": previous["seq"] + 1, "at": clock().isoformat(timespec="microseconds")}
     written = own | dict(entry) | own | {"prev": _sha256(last) if last else FIRST}
     return dict(json.loads(line(written)))
 

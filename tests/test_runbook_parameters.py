@@ -251,6 +251,7 @@ def test_a_secret_is_found_in_every_shape_it_may_take(secret: str, before: bytes
         secret,
         quote(secret, safe=""),
         quote(secret),
+        quote(secret, safe=" +"),  # as SQLAlchemy writes it into a URL
         json.dumps(secret),
         html.escape(secret),
         repr(secret)[1:-1],

@@ -66,9 +66,18 @@ def warnings(run: Mapping[str, Any]) -> list[str]:
     skew = run.get("clock_skew")
     if number(skew) and abs(skew) > SKEW:
         out.append(f"The server's clock {clock(skew)}: the times on this page are this machine's.")
+    if _went_back(run):
+        out.append("This machine's clock went back during the run: go by the duration, which another clock measured.")
     if withheld := run.get("withheld"):
         out.append(f"Removed since it held a secret: {_joined(withheld, ', ')}.")
     return out
+
+
+def _went_back(run: Mapping[str, Any]) -> bool:
+    try:
+        return datetime.fromisoformat(str(run.get("ended"))) < datetime.fromisoformat(str(run.get("started")))
+    except (ValueError, TypeError):  # not ended, or damaged
+        return False
 
 
 def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:

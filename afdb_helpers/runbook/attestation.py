@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import signing
+from afdb_helpers import ledger, signing
 from afdb_helpers.errors import Refused
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def make(run: Mapping[str, Any], files: Mapping[str, str], signer: CryptoSigner,
 
 def signed(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The time of signing: by this machine's clock, and by the server's where one was asked, which nobody here sets."""
-    now: dict[str, Any] = {"runner": datetime.now(UTC).isoformat(timespec="milliseconds"), "server": None}
+    now: dict[str, Any] = {"runner": ledger.clock().isoformat(timespec="milliseconds"), "server": None}
     said = next((event for event in events if event["event"] == "target" and "monotonic" in event), None)
     if said is not None:
         since = timedelta(seconds=time.monotonic() - said["monotonic"])

@@ -20,7 +20,6 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +165,7 @@ def discard(folder: Path) -> None:
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return ledger.clock().isoformat(timespec="milliseconds")
 
 
 def not_writable(where: Path, error: OSError) -> AfdbError:
@@ -189,7 +188,7 @@ def _new_folder(where: Path, runbook: str, target: str | None) -> Path:
     parts = [runbook, *([target] if target else [])]
     label = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", part)[:40] for part in parts)
     while True:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = ledger.clock().strftime("%Y%m%dT%H%M%SZ")
         folder = where / f"{stamp}-{label}-{secrets.token_hex(2)}"
         with suppress(FileExistsError):
             folder.mkdir()
