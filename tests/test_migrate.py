@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -383,16 +384,19 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_of_two_migrations_the_second_is_refused_with_the_name_of_the_first(target: Target, fresh: Project) -> None:
+@pytest.mark.parametrize("second", ["the same", "another"])
+def test_a12_of_two_migrations_the_second_is_refused_with_the_name_of_the_first(
+    second: str, target: Target, fresh: Project, project: Project
+) -> None:
     projects.add(fresh, "1a", None, SLOW)
     first = commandline.begin("upgrade", cwd=fresh.ini.parent, DATABASE_URL=target.secret_url())
     _until(lambda: _sleeping(target))
     journal = Journal()
     with pytest.raises(Refused) as caught:
-        migrate.upgrade(target, fresh, note=journal)
+        migrate.upgrade(target, fresh if second == "the same" else project, note=journal)
     assert caught.value.what == "another migration of target default is running"
     assert "role postgres" in caught.value.why
-    assert "(afdb lock local on " in caught.value.why
+    assert f"from this machine (afdb lock local on {socket.gethostname()}"[:60] in caught.value.why
     assert journal.entries == [], "nothing was even intended"
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=10)
@@ -433,7 +437,7 @@ def test_the_number_of_the_lock_is_the_one_that_the_question_looks_for() -> None
     assert str(lock.KEY) in catalog.question("lock_holder")
 
 
-def test_without_the_lock_two_migrations_would_meet(
+def test_a12_the_control_without_the_lock_two_migrations_would_meet(
     target: Target, fresh: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects.add(fresh, "1a", None, SLOW)

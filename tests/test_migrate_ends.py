@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import chain
 import projects
 import pytest
 import servers
@@ -98,6 +99,39 @@ def test_applied_but_not_stamped_is_undone_by_its_repair_and_done_again(
         migrate.upgrade(target, fresh)
     assert "already exists" in again.value.why, "the control: without the repair a rerun fails"
     _repair(postgres, target, repair, fresh)
+    assert migrate.standing(target)["revisions"] == ["2b"]
+    assert _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+
+
+DIES = """
+import os, pathlib, signal
+if not pathlib.Path({0!r}).exists():
+    pathlib.Path({0!r}).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("careful", [True, False])
+def test_a13_killed_between_a_concurrent_index_and_its_stamp_the_rerun_succeeds(
+    careful: bool, target: Target, fresh: Project, postgres: Server, tmp_path: Path
+) -> None:
+    """Any project's revision. Where it is not careful, its rerun fails until what stands is undone, as the end says."""
+    projects.add(fresh, "1a", None, TABLE)
+    build = f"CREATE INDEX CONCURRENTLY {'IF NOT EXISTS ' if careful else ''}i ON t (id)"
+    projects.add(fresh, "2b", "1a", BLOCK.format(build) + DIES.format(str(tmp_path / "died")))
+    notes = Notes()
+    with pytest.raises(Incomplete, match="applied but not stamped") as caught:
+        migrate.upgrade(target, fresh, note=notes)
+    assert "signal 9" in caught.value.why
+    assert _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+    assert migrate.standing(target)["revisions"] == ["1a"]
+    if careful:
+        assert notes.ending()[1] == ["afdb upgrade head --target default"]
+    else:
+        with pytest.raises(Incomplete) as again:
+            migrate.upgrade(target, fresh)
+        assert "already exists" in again.value.why, "the control: the plain rerun"
+    _repair(postgres, target, notes.ending()[1], fresh)
     assert migrate.standing(target)["revisions"] == ["2b"]
     assert _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
 
@@ -350,6 +384,35 @@ def test_a4_a_network_that_falls_silent_ends_the_run_unknown_and_the_next_one_re
     assert migrate.upgrade(direct, fresh).after["revisions"] == ["1a"]
 
 
+def test_a4_002_behind_a_network_that_falls_silent_amid_a_statement_ends_and_is_gone_on_with(
+    listening: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFDB_SILENCE", "2")
+    url, ours, notes = listening.create_database("silent_002"), Project(chain.ROOT / "alembic.ini"), Notes()
+    chain.execute(url, *chain.parts("at_001", "postgresql"))
+    proxy, direct = Proxy(listening.port or 0), targets.parse("default", url, {})
+    target = targets.parse("default", f"postgresql://postgres@127.0.0.1:{proxy.port}/silent_002", {})
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as holder:
+        holder.exec_driver_sql("SELECT id FROM agents")
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        since: list[float] = []
+
+        def fall_silent() -> None:
+            while not _ask(direct, waits):
+                time.sleep(0.01)
+            proxy.dead = True
+            since.append(time.monotonic())
+
+        threading.Thread(target=fall_silent, daemon=True).start()
+        with pytest.raises(Incomplete, match="UNKNOWN"):
+            migrate.upgrade(target, ours, note=notes)
+        assert time.monotonic() - since[0] < 2 + 5 + 5, "the limit, what A4 allows beyond it, and a busy machine"
+    assert notes[-1][1]["state"] == "unknown"
+    assert migrate.standing(direct)["revisions"] == ["001"]
+    proxy.close()
+    assert migrate.upgrade(direct, ours).after["revisions"] == ["002"]
+
+
 def test_a4_the_control_a_long_statement_is_not_silence(
     target: Target, fresh: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +425,17 @@ CUT = """
 import sqlalchemy.exc
 raise sqlalchemy.exc.OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
 """
+
+
+def test_a3_the_control_without_the_look_a_commit_that_was_made_counts_as_failed(
+    target: Target, fresh: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects.add(fresh, "1a", None, TABLE)
+    env = fresh.ini.parent / "migrations" / "env.py"
+    env.write_text(env.read_text() + CUT)
+    monkeypatch.setattr(outcomes, "was_cut", lambda _error: False)
+    with pytest.raises(Incomplete, match="the command failed after that"):
+        migrate.upgrade(target, fresh)
 
 
 @pytest.mark.parametrize("cut", [True, False])

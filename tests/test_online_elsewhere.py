@@ -153,6 +153,19 @@ def test_a13_a_revision_of_another_project_killed_at_any_statement_is_gone_on_wi
     assert whole > 60
 
 
+def test_a13_killed_between_a_concurrent_index_and_its_stamp_a_plain_rerun_completes(
+    postgres: Server, project: Project, filled: str, killer: crashes.Killer
+) -> None:
+    url, ini = postgres.create_database("between", template=filled), str(project.ini)
+    died = killer.run(url, "upgrade", "third", 1, "after", words="CREATE INDEX CONCURRENTLY", ini=ini)
+    assert died["killed"]
+    with chain.connected(url) as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() != "third"
+    assert killer.run(url, "upgrade", "third", ini=ini)["status"] == 0
+    assert left(url) == []
+    postgres.drop_database("between")
+
+
 def test_a13_a_concurrent_index_that_is_not_looked_for_fails_on_the_rerun(
     postgres: Server, project: Project, filled: str, killer: crashes.Killer
 ) -> None:

@@ -73,7 +73,7 @@ def test_a_target_that_nobody_configured_ends_the_run_as_a_bad_request(where: Pa
     assert runbook.execute(small(tmp_path), {"target": "nowhere"}).exit_code == 2
 
 
-def test_a_protected_target_may_be_written_under_the_engine(
+def test_a30_a_protected_target_may_be_written_under_the_engine_by_the_committed_notebook_alone(
     where: Path, tmp_path: Path, sqlite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFDB_PROTECTED", "default")
@@ -91,7 +91,7 @@ def test_a_protected_target_may_be_written_under_the_engine(
     assert "AFDB_UNCOMMITTED" not in refused.value.do, "on a protected target nothing is tried"
 
 
-def test_an_edited_notebook_is_refused_or_tried_and_its_record_is_then_none_for_an_audit(
+def test_a30_an_edited_notebook_is_refused_or_tried_and_its_record_is_then_none_for_an_audit(
     where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A30: cells edited after they were reviewed."""
