@@ -215,6 +215,40 @@ def test_kernel_death_after_the_intent_to_change_is_incomplete(where: Path, tmp_
     Left(where).ended(5, "failed_changed", "kernel died")
 
 
+NO_MEMORY = """run.note("change.intent", revision="002")
+import resource
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20), used + (32 << 20)))
+held = []
+while True:
+    held.append(bytearray(1 << 20))"""
+NO_STACK = """run.note("change.intent", revision="002")
+import ctypes, sys
+sys.setrecursionlimit(10**9)
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)
+def deeper(n):
+    return deeper(n + 1)
+deeper(0)"""
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "cause", "said"),
+    [
+        (NO_MEMORY, 1, "exception", "MemoryError"),
+        (NO_STACK, 5, "kernel died", "the kernel died in cell step-1 (signal"),
+    ],
+)
+def test_a29_a_kernel_without_memory_is_no_success_and_may_have_changed_something(
+    source: str, code: int, cause: str, said: str, where: Path, tmp_path: Path
+) -> None:
+    runbook.execute(small(tmp_path, source, "2"))
+    left = Left(where)
+    left.ended(code, "failed_changed", cause)
+    assert said in left.run["headline"]
+    assert (left.statuses()["step-1"], left.statuses()["step-2"]) == ("failed", "pending")
+    assert [e["cell"] for e in left.journal if e["event"] == "cell.end"][-1] == "step-1", "no later cell counts as done"
+
+
 def test_ctrl_c_on_papermill_interrupts_the_cell_and_the_record_says_so(tmp_path: Path) -> None:
     small(tmp_path, SLEEPS, "2")
     process = subprocess.Popen(

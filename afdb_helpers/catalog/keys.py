@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from afdb_helpers.catalog.asking import question
 from afdb_helpers.catalog.schema import Facts
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _FOREIGN = re.compile(r"FOREIGN KEY \((?P<columns>.+?)\) REFERENCES (?P<table>.+?)\((?P<refers>.+?)\)(?P<rules>.*)$")
 _LISTED = re.compile(r"^(?:PRIMARY KEY|UNIQUE(?: NULLS NOT DISTINCT)?) \((?P<columns>[^()]+)\)")
@@ -59,3 +64,10 @@ def _split(columns: str) -> tuple[str, ...]:
 def _bare(name: str) -> str:
     """A name without the quotes that the server put around it."""
     return name[1:-1].replace('""', '"') if re.fullmatch(r'"(?:[^"]|"")*"', name) else name
+
+
+def invalid(connection: Connection) -> tuple[str, ...]:
+    """Indexes that the server itself does not vouch for, by the name that a statement can use."""
+    if connection.dialect.name == "sqlite":
+        return ()
+    return tuple(connection.exec_driver_sql(question("invalid_names")).scalars())

@@ -88,5 +88,4 @@ def invalid(target: Target) -> list[str]:
     if target.dialect == "sqlite":
         return []
     with target.connect() as connection:
-        rows = connection.exec_driver_sql(catalog.question("invalid_names")).all()
-    return [row[0] for row in rows]
+        return list(catalog.keys.invalid(connection))

@@ -31,7 +31,7 @@ _CUT = "server closed|terminating connection|connection (was |already )?closed|n
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class State(Report):
-    """What is compared before and after: stamped revisions, the schema's digest, the data's fingerprint.
+    """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes.
 
     `repaired`: the revision that runs again although it is stamped, so that its renames are yet to come.
     """
@@ -39,10 +39,12 @@ class State(Report):
     revisions: tuple[str, ...]
     schema: str
     data: Fingerprint
+    invalid: tuple[str, ...] = ()
     repaired: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         said = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
+        said["invalid_indexes"] = list(self.invalid)
         return said | ({"repaired": self.repaired} if self.repaired else {})
 
 
@@ -63,7 +65,9 @@ def state(connection: Connection, plan: MigrationPlan | None = None) -> State:
     stamped, digest = catalog.heads(connection), catalog.snapshot(connection).digest
     rows = [{"table": name, "rows": p.rows, "columns": len(p.columns)} for name, p in taken.tables.items()]
     headline = f"at {', '.join(stamped) or 'no revision'}, {count(sum(p.rows for p in taken.tables.values()), 'row')}"
-    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken,
+    broken = catalog.keys.invalid(connection)
+    headline += f", invalid: {', '.join(broken)}" if broken else ""
+    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken, invalid=broken,
                  repaired=plan.content["to"] if plan and repairs else "")  # fmt: skip
 
 

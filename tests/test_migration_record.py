@@ -1,0 +1,117 @@
+"""What a real run of the migration runbook leaves: the states before and after, and a mark for the ledger's tail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import projects
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from commandline import afdb
+from small_notebooks import Left
+
+from afdb_helpers import catalog, cli, fingerprint, migrate, targets
+from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import AfdbError
+from afdb_helpers.runbook.record import LEDGER
+
+BROKEN = "CREATE TABLE twice AS SELECT 1 AS i UNION ALL SELECT 1"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A project, its database at head, and the record of the run that took it there."""
+
+    home: Path
+    url: str
+    left: Left
+
+    def kept(self, name: str) -> dict[str, Any]:
+        return dict(json.loads((self.left.folder / name).read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def ran(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """From the first revision, filled, with an index whose build failed, to one that drops it."""
+    project = projects.small(tmp_path_factory.mktemp("migration"))
+    projects.add(project, "3c", projects.SECOND, 'op.drop_index("once", "twice")')
+    url, home = postgres.create_database("migration_record"), project.ini.parent
+    migrate.upgrade(targets.parse("x", url, {}), project, revision=projects.FIRST)
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(BROKEN)
+        connection.exec_driver_sql("INSERT INTO customer (id, name) VALUES (1, 'a'), (2, 'b')")
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY once ON twice (i)")
+    done = afdb("run", "migration", "--target", "default", cwd=home, DATABASE_URL=url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield Ran(home, url, Left(home / "records"))
+    postgres.drop_database("migration_record")
+
+
+def test_before_and_after_hold_heads_schema_fingerprints_and_invalid_indexes(ran: Ran) -> None:
+    before, after = ran.kept("before.json"), ran.kept("after.json")
+    assert (before["revisions"], after["revisions"]) == ([projects.FIRST], ["3c"])
+    assert (before["invalid_indexes"], after["invalid_indexes"]) == (["once"], [])
+    with targets.parse("x", ran.url, {}).connect() as connection:
+        assert after["schema"] == catalog.snapshot(connection).digest != before["schema"]
+        assert fingerprint.Fingerprint.from_dict(after["data"]) == fingerprint.take(connection)
+    taken = fingerprint.Fingerprint.from_dict(before["data"])
+    assert taken.counts()["customer"] == 2
+    name = before["data"]["tables"]["customer"]["columns"]["name"]
+    assert name[:2] == after["data"]["tables"]["customer"]["columns"]["title"][:2], "the values, renamed"
+    assert {"before.json", "after.json", "plan.json"} <= {e["file"] for e in ran.left.journal if e["event"] == "kept"}
+
+
+@pytest.fixture
+def verify(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """`afdb records verify` in this process, over a copy of the records: its exit code, and what it said."""
+    shutil.copytree(ran.home / "records", tmp_path / "records")
+    monkeypatch.setenv("AFDB_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("DATABASE_URL", ran.url)
+    monkeypatch.chdir(ran.home)
+
+    def asked(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(cli.afdb, ["records", "verify", *arguments])
+        if isinstance(done.exception, AfdbError):
+            return done.exception.exit_code, f"{done.output}{done.exception}"
+        return done.exit_code, done.output
+
+    return asked
+
+
+def test_verify_asks_a_real_database_whether_the_ledgers_tail_was_cut(
+    ran: Ran, verify: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """The control: the same cut records are well as long as nobody asks the database."""
+    code, said = verify("--target", "default")
+    assert code == 0, said
+    assert "after the database's last migration" in said, "what even the database cannot tell is said"
+    ledger = tmp_path / "records" / LEDGER
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))
+    code, said = verify("--target", "default")
+    assert code == 3
+    assert "changed the database, and the ledger has no end of it" in said
+    ledger.write_bytes(b"")
+    shutil.rmtree(tmp_path / "records" / ran.left.folder.name)
+    code, said = verify()
+    assert code == 0, said
+    assert "whether the ledger's tail was cut" in said
+    code, said = verify("--target", "default")
+    assert code == 3
+    assert f"does not hold run {ran.left.folder.name}, which the database names as its last: its tail was cut" in said
+
+
+def test_a_database_that_no_run_of_ours_has_changed_cannot_tell(
+    verify: Callable[..., tuple[int, str]], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    code, said = verify("--target", "default")
+    assert code == 4
+    assert "target default names no run" in said
