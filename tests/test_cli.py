@@ -423,4 +423,20 @@ def test_lint_says_where_there_is_no_sql_to_look_at(tmp_path: Path, database: st
     project = projects.empty(tmp_path)
     projects.add(project, "1a", None, "op.get_bind().exec_driver_sql('SELECT 1').scalar()")
     done = afdb("lint", cwd=tmp_path, DATABASE_URL=database)
-    _fails(done, 4, "there is no SQL to lint", "afdb run rehearsal")
+    _fails(done, 4, "there is no SQL to lint of revision 1a", "afdb prepare --target default")
+
+
+def test_lint_is_not_content_where_a_revision_prints_something_else_than_it_does(tmp_path: Path, database: str) -> None:
+    """The trap: `--sql` on a revision that reads data lies, and nothing would be found in what it prints."""
+    project = projects.empty(tmp_path)
+    projects.add(project, "1a", None, "op.execute('CREATE TABLE t (i int)')")
+    lies = 'if op.get_bind().execute(sa.text("SELECT 1")):\n    op.execute("ALTER TABLE t DISABLE ROW LEVEL SECURITY")'
+    path = projects.add(project, "2b", "1a", lies)
+    done = afdb("lint", cwd=tmp_path, DATABASE_URL=database)
+    assert done.returncode == 4, done.stdout
+    assert "there is no SQL to lint of revision 2b" in done.stderr
+    assert "disable-row-level-security" not in done.stdout, "what it prints does not hold it"
+    path.unlink()
+    plain = afdb("lint", cwd=tmp_path, DATABASE_URL=database)
+    assert plain.returncode == 0, "the control: what reads nothing is linted without a rehearsal"
+    assert "nothing found in 3 statements" in plain.stdout

@@ -20,20 +20,24 @@ def lint(target: str, revision: str, threshold: Severity, python: str | None, in
     """What is to be said of the statements of a migration, weighed for a target.
 
     They are those of the newest rehearsal with what it measured, where it is of this database as it is now; else those
-    that `alembic upgrade --sql` prints. Findings are waived in lint-waivers.toml beside alembic.ini.
+    that `alembic upgrade --sql` prints; of a revision that reads the database it can print none, which is exit code 4.
+    Findings are waived in lint-waivers.toml beside alembic.ini.
     """
     from afdb_helpers import migration_plan
     from afdb_helpers.rehearsal import linting
     from afdb_helpers.runbook import records
 
     chosen, project = targets.get(target), revisions.find(ini, python=python)
+    unseen: tuple[str, ...] = ()
     seen, measured = records.rehearsed(chosen), records.measured(chosen)
     with chosen.connect() as connection:
         plan = migration_plan.make(connection, project.graph(), revision, rehearsed=seen)
         if plan.rehearsed and measured:
             found = linting.findings(measured, connection, project, threshold=threshold)
         else:
-            found = linting.not_rehearsed(plan, connection, project, threshold=threshold)
+            found, unseen = linting.not_rehearsed(plan, connection, project, target=target, threshold=threshold)
             click.echo("not rehearsed: the SQL is what Alembic prints, and nothing is measured", err=True)
     say(found)
     found.raise_unless_ok()
+    if unseen:
+        raise linting.unseen(unseen, target)

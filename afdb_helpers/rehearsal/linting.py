@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, lint, revisions
+from afdb_helpers import catalog, lint
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.lint import Executed, Findings, Severity, Table, Wait, waivers
+from afdb_helpers.migration_plan import offline
 from afdb_helpers.rehearsal import prediction
 from afdb_helpers.rehearsal.result import BLOCKS
 from afdb_helpers.rehearsal.watch import Hold
@@ -28,26 +29,28 @@ def findings(
 
 
 def not_rehearsed(
-    plan: MigrationPlan, connection: Connection, project: Project, *, threshold: Severity = "high"
-) -> Findings:
-    """The same for what `alembic upgrade --sql` prints: nothing is measured, and what reads data is not in it.
-
-    Raises `Unavailable` where the project prints none.
+    plan: MigrationPlan, connection: Connection, project: Project, *, target: str, threshold: Severity = "high"
+) -> tuple[Findings, tuple[str, ...]]:
+    """The same for what `alembic upgrade --sql` prints, where nothing is measured; and the revisions whose SQL is not
+    to be had so, since they read the database. Raises `Unavailable` where that is all of them.
     """
     tables = {name: Table(**row) for name, row in catalog.activity(connection).items()}
-    start, end = (plan.content["from"] or ["base"])[0], plan.content["to"]
     url = connection.engine.url.set(password=None).render_as_string(hide_password=False)
-    request = {"command": "upgrade", "arguments": [f"{start}:{end}"], "options": {"sql": True}, "url": url}
-    outcome = revisions.run(project.ini, request, python=project.python)
-    if outcome.error:
-        raise Unavailable(
-            "there is no SQL to lint",
-            why=f"nothing was rehearsed, and Alembic prints none: {outcome.error['message'].strip().splitlines()[0]}",
-            do="afdb run rehearsal --target NAME",
-        )
-    script = next((event["sql"] for event in outcome.events if event["event"] == "script"), "")
-    listed = [Executed(sql=sql) for sql in lint.split(script) if revisions.changes(sql)]
-    return _check(listed, connection, tables, project, threshold)
+    seen = offline.preview(plan, project, url)
+    steps = tuple(step["id"] for step in plan.content["revisions"])
+    if steps and (set(steps) <= set(seen.not_previewable) or not seen.offline):
+        raise unseen(steps, target)
+    listed = [Executed(sql=sql) for sql in seen.offline]
+    return _check(listed, connection, tables, project, threshold), seen.not_previewable
+
+
+def unseen(ids: Sequence[str], target: str) -> Unavailable:
+    """What is to be said where the SQL of some revisions was not looked at."""
+    return Unavailable(
+        f"there is no SQL to lint of revision {', '.join(ids)}",
+        why="nothing was rehearsed, and what reads the database cannot be printed without it",
+        do=f"afdb prepare --target {target}: it rehearses, and lints what was executed",
+    )
 
 
 def executed(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> list[Executed]:
