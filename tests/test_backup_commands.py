@@ -19,7 +19,6 @@ from test_backup import session, target_of
 from afdb_helpers import backup
 from afdb_helpers.backup import Backup, store
 from afdb_helpers.embedded_postgres import Server
-from afdb_helpers.report import Report
 from afdb_helpers.targets import Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,12 +145,3 @@ def test_a_record_and_the_listing_of_an_object_store_hold_no_credential(made: Ba
     raw = said.encode() + listed.stdout.encode() + b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
     assert b"s3://commands/backups" in raw, "the store is not in the record: this test shows nothing"
     assert objectstore.SECRET.encode() not in raw
-
-
-def test_the_sizes_are_drawn_with_their_unit_and_every_table_is_in_the_rows() -> None:
-    rows = tuple({"table": f"t${i}", "estimated_rows": 1, "bytes": (30 - i) * 10**6} for i in range(30))
-    drawn = backup.sizes(Report(headline="30 tables, 465.0 MB", rows=rows))
-    assert drawn.png.startswith(b"\x89PNG")
-    assert drawn.rows == rows
-    assert "alt=" in drawn._repr_html_()
-    assert backup.sizes(Report(headline="0 tables")).png != drawn.png

@@ -15,6 +15,7 @@ from afdb_helpers import catalog, targets
 from afdb_helpers.catalog import Catalog
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import Refused, Unavailable
+from afdb_helpers.report import Report
 from afdb_helpers.targets import Target
 
 RICH = [
@@ -388,3 +389,12 @@ def test_every_question_opens_with_the_question_it_answers() -> None:
         assert first.startswith("-- "), file.name
         assert len(first) <= 140, file.name
         assert catalog.question(file.stem) == file.read_text()
+
+
+def test_the_sizes_are_drawn_with_their_unit_and_every_table_is_in_the_rows() -> None:
+    rows = tuple({"table": f"t${i}", "estimated_rows": 1, "bytes": (30 - i) * 10**6} for i in range(30))
+    drawn = catalog.picture.sizes(Report(headline="30 tables, 465.0 MB", rows=rows))
+    assert drawn.png.startswith(b"\x89PNG")
+    assert drawn.rows == rows
+    assert "alt=" in drawn._repr_html_()
+    assert catalog.picture.sizes(Report(headline="0 tables")).png != drawn.png

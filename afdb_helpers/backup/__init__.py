@@ -6,13 +6,12 @@ open_copy    a backup restored where nobody else is                            r
 restore      a proven backup into an empty target                              recovery.py
 find, listing, fetch, upload    what stands in the store, a folder or a URL    store.py
 prune        what need not be kept any longer                                  retention.py
-(its parts: beside.py, client.py, manifest.py, meter.py, picture.py, remote.py, reserved.py, room.py, sealed.py,
+(its parts: beside.py, client.py, manifest.py, meter.py, remote.py, reserved.py, room.py, sealed.py,
 states.py, transfer.py)
 """
 
 from afdb_helpers.backup.dumping import dump
-from afdb_helpers.backup.picture import sizes
-from afdb_helpers.backup.proving import Proof, prove
+from afdb_helpers.backup.proving import Proof, prove, schema
 from afdb_helpers.backup.recovery import restore
 from afdb_helpers.backup.restoring import Copy, open_copy
 from afdb_helpers.backup.retention import Pruning, prune
@@ -35,6 +34,6 @@ __all__ = [
     "prove",
     "prune",
     "restore",
-    "sizes",
+    "schema",
     "upload",
 ]

@@ -16,6 +16,7 @@ from afdb_helpers.backup.dumping import CATALOGUE, DATABASE, Note
 from afdb_helpers.backup.restoring import Copy, NotRestorable
 from afdb_helpers.backup.states import Backup
 from afdb_helpers.catalog import Catalog
+from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.report import Report, count
 from afdb_helpers.targets import Target
@@ -58,6 +59,25 @@ def _try(backup: Backup, jobs: int) -> tuple[Rows, dict[str, Any]]:
             return found, {"version": copy.version, "seconds": round(copy.seconds, 3)}
     except NotRestorable as error:
         return list(error.rows), {}
+
+
+def schema(backup: Backup) -> Catalog | None:
+    """The schema at the moment of the dump; None where another version kept it, or it is in the object store only.
+
+    Raises `Refused` where it is not the one that the manifest says.
+    """
+    file = backup.path / CATALOGUE
+    kept = json.loads(file.read_text()) if file.is_file() else {}
+    if kept.get("shape") != catalog.SHAPE:
+        return None
+    found = Catalog.from_dict(kept)
+    if found.digest != backup.manifest["catalogue"]:
+        raise Refused(
+            f"backup {backup.id} cannot be compared with",
+            why=f"its {CATALOGUE} is not what its manifest says",
+            do="afdb backups list, and take another one",
+        )
+    return found
 
 
 def compare(backup: Backup, copy: Copy | Target, *, jobs: int = 1) -> Iterator[dict[str, Any]]:

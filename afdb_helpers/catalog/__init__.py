@@ -8,10 +8,11 @@ reading       the schema as it is now
   sqlite      by reflection
   grants      who may do what
   keys        keys and indexes, read out of the server's words
+picture       tables as bars
 sizing        rows and bytes of the tables, how much they are used
 """
 
-from afdb_helpers.catalog import keys
+from afdb_helpers.catalog import keys, picture
 from afdb_helpers.catalog.asking import QUESTIONS, SETTINGS, configure, question, rows, settled
 from afdb_helpers.catalog.database import VERSION_TABLE, Identity, heads, identity, is_same, mark
 from afdb_helpers.catalog.reading import snapshot
@@ -35,6 +36,7 @@ __all__ = [
     "is_same",
     "keys",
     "mark",
+    "picture",
     "question",
     "rows",
     "settled",

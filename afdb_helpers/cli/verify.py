@@ -31,6 +31,12 @@ class Side:
     taken: Fingerprint | None = None
     connection: Connection | None = None
     identity: Any = None
+    rights: Any = None
+    dated: bool = False  # whether it is of a time, so that rights can be as they were then
+
+    def before(self) -> dict[str, Any]:
+        """What invariants ask of a record's before.json."""
+        return {"revisions": self.revisions} | ({} if self.rights is None else {"rights": self.rights})
 
 
 @click.command()
@@ -59,14 +65,16 @@ def verify(
     with contextlib.ExitStack() as open_:
         present = open_.enter_context(_side(now or target, snapshot=how["jobs"] > 1))
         parts: list[Report] = []
+        then = None
         if present.connection is not None:
             parts.append(verification.schema(present.connection, project))
         if before:
             past = open_.enter_context(_side(before, snapshot=True))
+            then = past.before() if past.dated else None
             taking = {**reading, "sample": how["sample"], "resume": Path(resume) if resume else None}
             parts.append(_data(past, present, project, reading, taking))
         if present.connection is not None:
-            parts.append(verification.invariants(present.connection))
+            parts.append(verification.invariants(present.connection, project, then))
         if not parts:
             raise ConfigError("nothing is to be compared", why="--now is no target", do="name the other with --before")
         verdict = verification.verdict(*parts)
@@ -109,14 +117,18 @@ def _side(reference: str, *, snapshot: bool = False) -> Iterator[Side]:
 
 
 def _stored(reference: str) -> Side:
-    from afdb_helpers import backup
+    from afdb_helpers import backup, verification
     from afdb_helpers.fingerprint import Fingerprint
     from afdb_helpers.runbook import record, records
 
+    found = None
     with contextlib.suppress(Refused):
-        facts = backup.find(reference).manifest
-        taken = Fingerprint.from_dict(facts["fingerprint"])
-        return Side(reference, tuple(facts["revision"]), taken, identity=dict(facts["identity"]))
+        found = backup.find(reference)
+    if found is not None:
+        facts, schema = found.manifest, backup.schema(found)
+        rights = verification.rights(schema) if schema else None
+        taken, stamped = Fingerprint.from_dict(facts["fingerprint"]), tuple(facts["revision"])
+        return Side(reference, stamped, taken, identity=dict(facts["identity"]), rights=rights, dated=True)
     try:
         folder = records.find(record.root(targets.environment()), reference)
         data, _ = records.evidence(folder, "before.json")
@@ -126,7 +138,8 @@ def _stored(reference: str) -> Side:
             why=f"it is no target, no backup, and no record with a before.json ({error.what})",
             do="afdb records list, afdb run backup, or name a target of .env",
         ) from None
-    return Side(reference, tuple(data["revisions"]), Fingerprint.from_dict(data["data"]))
+    taken = Fingerprint.from_dict(data["data"])
+    return Side(reference, tuple(data["revisions"]), taken, rights=data.get("rights"), dated=True)
 
 
 def _progress() -> Any:

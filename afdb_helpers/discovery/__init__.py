@@ -3,7 +3,6 @@
 from afdb_helpers.discovery.advising import advice
 from afdb_helpers.discovery.chain import applied, models, project
 from afdb_helpers.discovery.diagram import entities, graph
-from afdb_helpers.discovery.picture import growth
 from afdb_helpers.discovery.replay import state
 from afdb_helpers.discovery.screen import finding, look
 from afdb_helpers.discovery.settings import configuration
@@ -18,7 +17,6 @@ __all__ = [
     "entities",
     "finding",
     "graph",
-    "growth",
     "kept",
     "look",
     "models",

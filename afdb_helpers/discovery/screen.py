@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog
-from afdb_helpers.discovery import advising, diagram, picture, sizing, target
+from afdb_helpers.catalog import picture
+from afdb_helpers.discovery import advising, diagram, sizing, target
 from afdb_helpers.discovery.chain import Found, applied
 from afdb_helpers.discovery.chain import models as compared
 from afdb_helpers.discovery.chain import project as in_folder
@@ -57,7 +58,7 @@ class Discovery(Report):
 
     def sizes(self) -> Picture | Report:
         """The tables as a picture."""
-        return self.tables if isinstance(self.tables, Unseen) else picture.growth(self.tables)
+        return self.tables if isinstance(self.tables, Unseen) else picture.sizes(self.tables)
 
     def usage(self) -> dict[str, Any]:
         """The sizes as `catalog.sizes` says them: what a cost comparison takes as measured."""

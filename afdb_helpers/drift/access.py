@@ -12,8 +12,8 @@ from afdb_helpers.catalog.schema import Facts
 from afdb_helpers.drift.words import quoted, statement, word
 
 _GRANTED_AS = {"view": "TABLE", "materialized view": "TABLE", "aggregate": "FUNCTION"}
-_BY_DEFAULT = {"function": "function", "procedure": "function", "aggregate": "function",
-               "enum": "type", "domain": "type", "composite type": "type", "range": "type"}  # fmt: skip
+_AS = {"function": "function", "procedure": "function", "aggregate": "function",
+       "enum": "type", "domain": "type", "composite type": "type", "range": "type"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Access:
         self, kind: str, wanted: Facts, live: Facts, *, owner: str | None = None
     ) -> Iterator[tuple[str, str, str]]:
         """Role, what the chain lets it do, what it may do. The owner may do everything."""
-        default = grants.BY_DEFAULT.get(_BY_DEFAULT.get(kind, ""), {})
-        should, may = wanted.get("grants", default), live.get("grants", default)
+        should, may = granted(kind, wanted), granted(kind, live)
         for role in sorted({*should, *may} - {live.get("owner", owner)}):
             one, other = self._known(should.get(role, "")), self._known(may.get(role, ""))
             if one != other:
@@ -50,6 +49,12 @@ class Access:
     def _known(self, privileges: str) -> str:
         words = [one for one in privileges.split(", ") if self.maintain or not one.startswith("MAINTAIN")]
         return ", ".join(words)
+
+
+def granted(kind: str, facts: Facts) -> dict[str, str]:
+    """Role → privileges, those too that the server gives to everybody unless they are taken away."""
+    found: dict[str, str] = facts.get("grants", grants.BY_DEFAULT.get(_AS.get(kind, ""), {}))
+    return found
 
 
 def mend(kind: str, named: str, role: str, wanted: str, live: str, *, column: str = "") -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import catalog, fingerprint, revisions
+from afdb_helpers import catalog, fingerprint, revisions, verification
 from afdb_helpers.errors import AfdbError, Incomplete, Interrupted, Refused, Unavailable
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.migrate import endings
@@ -31,7 +31,8 @@ _CUT = "server closed|terminating connection|connection (was |already )?closed|n
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class State(Report):
-    """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes.
+    """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes, who
+    may do what, the bytes of each table with its indexes.
 
     `repaired`: the revision that runs again although it is stamped, so that its renames are yet to come.
     """
@@ -39,12 +40,14 @@ class State(Report):
     revisions: tuple[str, ...]
     schema: str
     data: Fingerprint
+    rights: Mapping[str, Any]
+    bytes: Mapping[str, int | None]
     invalid: tuple[str, ...] = ()
     repaired: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        said = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict()}
-        said["invalid_indexes"] = list(self.invalid)
+        said = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict(),
+                "rights": self.rights, "bytes": self.bytes, "invalid_indexes": list(self.invalid)}  # fmt: skip
         return said | ({"repaired": self.repaired} if self.repaired else {})
 
 
@@ -62,12 +65,14 @@ def state(connection: Connection, plan: MigrationPlan | None = None) -> State:
     """Revisions, schema and data as they are now, before a plan; reads each table once (ACCESS SHARE)."""
     repairs = plan is not None and plan.content["direction"] == "repair"
     taken = fingerprint.take(connection)
-    stamped, digest = catalog.heads(connection), catalog.snapshot(connection).digest
+    stamped, schema = catalog.heads(connection), catalog.snapshot(connection)
+    sizes = {row["table"]: row["bytes"] for row in catalog.sizes(connection).rows}
     rows = [{"table": name, "rows": p.rows, "columns": len(p.columns)} for name, p in taken.tables.items()]
     headline = f"at {', '.join(stamped) or 'no revision'}, {count(sum(p.rows for p in taken.tables.values()), 'row')}"
     broken = catalog.keys.invalid(connection)
     headline += f", invalid: {', '.join(broken)}" if broken else ""
-    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=digest, data=taken, invalid=broken,
+    return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=schema.digest, data=taken,
+                 rights=verification.rights(schema), bytes=sizes, invalid=broken,
                  repaired=plan.content["to"] if plan and repairs else "")  # fmt: skip
 
 

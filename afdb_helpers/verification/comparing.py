@@ -1,4 +1,4 @@
-"""Is the schema what the chain makes, is every value still there, does the server vouch for it all? Only looks."""
+"""The live schema against the chain, every value against what was before, and one verdict over all parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import catalog, drift, fingerprint
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
-from afdb_helpers.report import Report, count
+from afdb_helpers.report import Picture, Report, count
 from afdb_helpers.revisions import Graph, Project
 
 if TYPE_CHECKING:
@@ -32,11 +32,16 @@ def schema(connection: Connection, project: Project) -> Report:
 def data(connection: Connection, before: Mapping[str, Any], project: Project) -> Report:
     """Every value of a record's `before.json` against what stands now, through what the chain declares in between."""
     taken = Fingerprint.from_dict(before["data"])
-    graph = project.graph()
-    declared = mapping(graph, tuple(before.get("revisions", ())), catalog.heads(connection))
-    if repaired := before.get("repaired"):
-        declared = replace(graph, revisions=(graph.get(repaired),)).mapping()
+    declared = since(project, before, catalog.heads(connection))
     return fingerprint.compare(taken, connection, mapping=declared, live=connection.dialect.name == "postgresql")
+
+
+def since(project: Project, before: Mapping[str, Any], now: tuple[str, ...]) -> dict[str, Any]:
+    """What the revisions declare between a record's `before.json` and the stamp of now."""
+    graph = project.graph()
+    if repaired := before.get("repaired"):
+        return replace(graph, revisions=(graph.get(repaired),)).mapping()
+    return mapping(graph, tuple(before.get("revisions", ())), now)
 
 
 def mapping(graph: Graph, before: tuple[str, ...], now: tuple[str, ...]) -> dict[str, Any]:
@@ -61,21 +66,18 @@ def _turned(said: Mapping[str, Any]) -> dict[str, Any]:
     return {"renamed": renamed, "retired": True if said.get("created") else added}
 
 
-def invariants(connection: Connection) -> Report:
-    """Invalid indexes, constraints never validated, rows that point nowhere: one row each, none when all is well."""
-    if connection.dialect.name == "sqlite":
-        found = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        rows = [{"table": row[0], "object": f"row {row[1]} → {row[2]}", "state": "orphan"} for row in found[:20]]
-        broken = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        rows += [{"table": "", "object": said, "state": "damaged"} for said in broken if said != "ok"]
-    else:
-        rows = [dict(row) for row in connection.exec_driver_sql(catalog.question("not_valid")).mappings()]
-    return Report(
-        headline=f"invariants: {count(len(rows), 'violation') if rows else 'all hold'}",
-        ok=not rows,
-        rows=tuple(rows),
-        remedy="rebuild the index, or validate the constraint, that is named" if rows else "",
-    )
+def sizes(connection: Connection, before: Mapping[str, Any], project: Project, compared: Report) -> Picture:
+    """Rows and bytes of each table before and now as a picture; `compared` is what `data` found. Asks the catalogue."""
+    declared = since(project, before, catalog.heads(connection))
+    now, were = {row["table"]: row["bytes"] for row in catalog.sizes(connection).rows}, before.get("bytes", {})
+    rows = []
+    for row in compared.rows:
+        name = row["table"]
+        here = declared.get(name, {}).get("to", name)
+        bytes_ = {"bytes before": were.get(name), "bytes now": now.get(here, now.get(name))}
+        rows.append({"table": name, **{key: row[key] for key in ("rows before", "rows now")}, **bytes_})
+    total = [catalog.human(sum(row[f"bytes {when}"] or 0 for row in rows)) for when in ("before", "now")]
+    return catalog.picture.changed(rows, f"Before and now: {count(len(rows), 'table')}, {total[0]} → {total[1]}")
 
 
 def verdict(*parts: Report) -> Report:
