@@ -31,8 +31,8 @@ _CUT = "server closed|terminating connection|connection (was |already )?closed|n
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class State(Report):
-    """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes, who
-    may do what, the bytes of each table with its indexes.
+    """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes,
+    who may do what, the bytes of each table with its indexes.
 
     `repaired`: the revision that runs again although it is stamped, so that its renames are yet to come.
     """
