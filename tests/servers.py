@@ -48,7 +48,7 @@ def on_tcp(**settings: str) -> Iterator[Server]:
     with embedded_postgres.start(
         settings={"listen_addresses": "127.0.0.1", "port": str(free_port()), **settings}
     ) as it:
-        (it.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 trust\n")
+        (it.data / "pg_hba.conf").write_text("local all all trust\nhost all,replication all 127.0.0.1/32 trust\n")
         with sa.create_engine(it.url("postgres"), poolclass=sa.NullPool).begin() as connection:
             connection.exec_driver_sql("SELECT pg_reload_conf()")
         yield it
@@ -82,7 +82,7 @@ def pgbouncer(server: Server, mode: str, folder: Path, *, drops: str = "", size:
 
 
 @contextlib.contextmanager
-def replica(primary: Server) -> Iterator[Server]:
+def replica(primary: Server, **settings: str) -> Iterator[Server]:
     """A server that streams from the primary, and has replayed all that stands there now."""
     home = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     home.mkdir(mode=0o700)
@@ -93,6 +93,6 @@ def replica(primary: Server) -> Iterator[Server]:
             "-U", "postgres", "-R", "-c", "fast", "--no-sync",
         )  # fmt: skip
         source = f"host={primary.socket} port={primary.port} user=postgres"
-        yield embedded_postgres._start(home, primary.version, {"primary_conninfo": source})
+        yield embedded_postgres._start(home, primary.version, {"primary_conninfo": source, **settings})
     finally:
         embedded_postgres._end(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import chain
 import projects
@@ -173,6 +174,29 @@ def test_a_stamp_that_the_role_may_not_read_is_said_and_the_schema_looked_at(
     assert not found.ok
     assert _state(url, project).ok, "the control: a role that may"
     _run(url, "DROP ROLE clerk_of_discovery")
+
+
+def test_an_early_revision_of_a_long_chain_is_known_by_one_replay(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More revisions than were looked at once, and Alembic runs one time for all of them."""
+    long, before = projects.small(tmp_path), SECOND
+    for n in range(14):
+        projects.add(long, f"more_{n}", before, projects.sql(f"CREATE TABLE more_{n} (i int)"))
+        before = f"more_{n}"
+    request = {"command": "upgrade", "arguments": [FIRST], "url": database}
+    assert revisions.run(long.ini, request).error is None
+    _run(database, "DROP TABLE alembic_version")
+    ran: list[str] = []
+    run = revisions.run
+
+    def counted(ini: Path, request: dict[str, Any], **more: Any) -> Any:
+        ran.append(request["command"])
+        return run(ini, request, **more)
+
+    monkeypatch.setattr(revisions, "run", counted)
+    assert _state(database, long).headline == f"not stamped, and the schema equals {FIRST}"
+    assert ran.count("upgrade") == 1
 
 
 def test_on_sqlite_the_same_states_are_told(project: Project, tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 import sqlalchemy as sa
 
-from afdb_helpers import catalog, discovery, targets
+from afdb_helpers import catalog, discovery, embedded_postgres, targets
 from afdb_helpers.discovery import diagram, target
+from afdb_helpers.embedded_postgres import Server, owner
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.report import Report
 from afdb_helpers.targets import Target
@@ -242,6 +248,33 @@ def test_nothing_that_is_run_takes_more_than_access_share_or_writes(
     assert numbers[0] < 80
 
 
+TEN_THOUSAND = """DO $$ BEGIN
+FOR n IN 1..10000 LOOP
+  EXECUTE format('CREATE TABLE many_%s (id int)', n);
+  IF n % 500 = 0 THEN COMMIT; END IF;
+END LOOP; END $$"""
+
+
+def test_ten_thousand_tables_are_looked_at_with_as_many_questions_as_ten(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, "way", lambda at: Report(headline=at.name))
+    numbers, found = [], None
+    for tables in ("10", "10000"):
+        _run(database, TEN_THOUSAND.replace("10000", tables).replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
+        asked: list[str] = []
+        with _target(database).connect() as connection:
+            sa.event.listen(connection, "before_cursor_execute", lambda *a, asked=asked: asked.append(a[2]))
+            found = discovery.look(connection, _target(database), folder=tmp_path, models=False)
+        numbers.append(len(asked))
+    assert found is not None
+    assert found.tables.headline.startswith("10,000 tables")
+    assert found.entities.headline == "10,000 tables, 0 foreign keys; the 60 with the most relations are drawn"
+    assert not [line for line in found.rows if "not seen" in line["found"]], found
+    assert len(repr(found).splitlines()) <= 24, "the first screen is one still"
+    assert numbers[0] == numbers[1]
+
+
 def test_a_part_that_fails_is_said_in_its_place_and_the_run_does_not_end_well(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,16 +328,79 @@ def test_a_large_schema_is_drawn_by_its_most_related_tables() -> None:
 # --- what cannot be looked at
 
 
-@pytest.mark.parametrize(("said", "why"), [
-    ("FATAL:  the database system is starting up", "starting up or shutting down"),
-    ("FATAL:  the database system is shutting down", "starting up or shutting down"),
-    ("ERROR:  canceling statement due to conflict with recovery", "the replica cancelled it for what it replays"),
-    ("FATAL:  sorry, too many clients already", "no connection left"),
-])  # fmt: skip
-def test_a_server_that_cannot_answer_now_is_said_to_be_one(said: str, why: str) -> None:
-    found = targets.cannot_look(_target("postgresql://localhost/d"), Exception(said))
+def _refused(url: str) -> Unavailable:
+    with pytest.raises(Unavailable) as caught, _target(url).connect() as connection:
+        discovery.tables(connection)
+    return caught.value
+
+
+def test_a_server_that_shuts_down_is_said_to_and_so_is_one_that_starts_up() -> None:
+    """It shuts down for as long as a session lasts; then it starts, for as long as it waits for its archive."""
+    with embedded_postgres.start() as server:
+        url = server.url("postgres")
+        with sa.create_engine(url, poolclass=sa.NullPool).connect():
+            stop = ("-D", server.data, "-W", "-m", "smart", "stop")
+            owner.run(server.programs / "pg_ctl", *stop)
+            found = _until(url, "shutting down")
+            assert (found.why, found.do) == ("the server is starting up or shutting down", "run again soon")
+        server.stop()
+        with (server.data / "postgresql.auto.conf").open("a") as conf:
+            conf.write("restore_command = 'sleep 30; false'\n")
+        (server.data / "recovery.signal").touch()
+        owner.give(server.data / "recovery.signal")
+        start = ("-D", server.data, "-W", "-l", server.data / "log", "start")
+        owner.run(server.programs / "pg_ctl", *start, log=server.data / "log")
+        found = _until(url, "starting up")
+        assert (found.why, found.do) == ("the server is starting up or shutting down", "run again soon")
+
+
+def _until(url: str, said: str) -> Unavailable:
+    """What is said of a server as soon as it has begun to do what it was told."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            sa.create_engine(url, poolclass=sa.NullPool).connect().close()
+        except sa.exc.OperationalError as error:
+            if said in str(error):
+                return _refused(url)
+        time.sleep(0.02)
+    raise AssertionError(f"never {said}")
+
+
+def test_a_replica_is_named_as_one_and_what_it_cancels_is_said_to_be_that(database: str, postgres: Server) -> None:
+    """A table that is being looked at there is dropped on the primary: the replica cannot have both."""
+    _run(database, "CREATE TABLE t (i int)", "CREATE TABLE u (i int)")
+    with servers.replica(postgres, max_standby_streaming_delay="0") as replica:
+        url = replica.url(sa.make_url(database).database or "")
+        with _target(url).connect(snapshot=True) as connection, ThreadPoolExecutor(1) as aside:
+            assert "replica" in discovery.server(connection).headline
+            connection.exec_driver_sql("SELECT * FROM t")
+            dropped = aside.submit(_once_it_looks, url, lambda: _run(database, "DROP TABLE t"))
+            with pytest.raises(sa.exc.DBAPIError) as cancelled:
+                connection.exec_driver_sql("SELECT pg_sleep(20)")
+            dropped.result()
+        found = targets.cannot_look(_target(url), cancelled.value)
+        assert isinstance(found, Unavailable)
+        assert found.why == "the replica cancelled it for what it replays"
+        assert found.do == "run again, or look at the primary"
+        assert _look(url, discovery.tables).headline.startswith("1 table,"), "the control: nothing in the way"
+
+
+def _once_it_looks(url: str, do: Callable[[], None]) -> None:
+    with sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect() as other:
+        asked = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        until = time.monotonic() + 10
+        while not other.exec_driver_sql(asked).first() and time.monotonic() < until:
+            time.sleep(0.02)
+    do()
+
+
+def test_a_server_without_a_connection_left_is_said_to_be_one() -> None:
+    found = targets.cannot_look(
+        _target("postgresql://localhost/d"), Exception("FATAL:  sorry, too many clients already")
+    )
     assert isinstance(found, Unavailable)
-    assert why in found.why
+    assert "no connection left" in found.why
     assert found.do
 
 
@@ -333,16 +429,36 @@ def test_a_file_that_cannot_be_read_is_said_to_be_one(harm: Callable[[Path], Any
     assert why in caught.value.why
 
 
-def test_a_file_in_wal_mode_that_nobody_may_write_beside_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_file_in_wal_mode_that_nobody_may_write_beside_is_said_to_be_one() -> None:
+    """As an ordinary user: root may write anywhere, so root looks as one."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder, "x.db")
+        _run(f"sqlite:///{file}", "PRAGMA journal_mode = WAL", "CREATE TABLE t (i)")
+        assert _look(f"sqlite:///{file}", discovery.tables).headline.startswith("1 table"), "the control: one who may"
+        for beside in (Path(f"{file}-wal"), Path(f"{file}-shm")):
+            beside.unlink(missing_ok=True)
+        with _as_nobody_who_may_write(Path(folder)):
+            found = _refused(f"sqlite:///{file}")
+    assert "write" in found.why
+    assert "WAL" in found.why
+    assert found.do
+
+
+@contextlib.contextmanager
+def _as_nobody_who_may_write(folder: Path) -> Iterator[None]:
     if os.getuid() == 0:
-        pytest.skip("root may write anywhere")
-    file = tmp_path / "closed" / "x.db"
-    file.parent.mkdir()
-    _run(f"sqlite:///{file}", "PRAGMA journal_mode = WAL", "CREATE TABLE t (i)")
-    file.parent.chmod(0o500)
-    with pytest.raises(Unavailable, match="cannot be looked at"):
-        _found(f"sqlite:///{file}", tmp_path)
-    file.parent.chmod(0o700)
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+        return
+    folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        folder.chmod(0o755)
 
 
 def test_a_file_that_another_process_writes_is_read_all_the_same_or_said_to_be_locked(tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ from afdb_helpers.revisions import Graph, Project
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-NEWEST = 12  # revisions that a schema without a stamp is compared with
-
 
 def state(connection: Connection, found: Project | None, *, live: Catalog | None = None) -> Report:
     """Where the database stands in the chain.
@@ -101,21 +99,21 @@ def _wrong(compared: Report) -> set[str]:
 def _unstamped(connection: Connection, live: Catalog, found: Project, graph: Graph) -> Report:
     if not live.tables:
         return Report(headline="empty: no table, no revision stamped", remedy="afdb upgrade")
-    head = drift.reference(found, graph, graph.head(), dialect=live.dialect, major=live.major)
+    made = drift.chain(found, graph, dialect=live.dialect, major=live.major)
+    head = dict(made).get(graph.head())
+    if head is None:  # the chain breaks off before it: say where
+        head = drift.reference(found, graph, graph.head(), dialect=live.dialect, major=live.major)
     if head.tables and not set(head.tables) & set(live.tables):
         return _another(connection, live)
     nearest: tuple[str, Report] | None = None
-    for revision in list(reversed(graph.revisions))[:NEWEST]:
-        made = drift.reference(found, graph, revision.id, dialect=live.dialect, major=live.major)
-        compared = drift.compare(live, made)
+    for revision, schema in reversed(made):
+        compared = drift.compare(live, schema)
         if compared.ok:
-            headline = f"not stamped, and the schema equals {revision.id}"
+            headline = f"not stamped, and the schema equals {revision}"
             return Report(headline=headline, ok=False, remedy="afdb adopt, which verifies and stamps it")
         if nearest is None or len(compared.rows) < len(nearest[1].rows):
-            nearest = (revision.id, compared)
+            nearest = (revision, compared)
     how = "equal to no revision"
-    if len(graph.revisions) > NEWEST:
-        how = f"equal to none of the newest {NEWEST} revisions"
     if _made_by_models(live, head):
         how = f"made by create_all of models: all tables of {graph.head()}, without its defaults"
     parts: tuple[Report, ...] = ()

@@ -1,0 +1,6 @@
+CREATE SCHEMA api;
+CREATE SCHEMA auth;
+CREATE TABLE auth.users (id int PRIMARY KEY, phone text UNIQUE);
+CREATE TABLE profile (id int PRIMARY KEY REFERENCES auth.users, phone text UNIQUE);
+CREATE TABLE caller (id int PRIMARY KEY, phone text REFERENCES profile (phone));
+CREATE TABLE auth.theirs (id int PRIMARY KEY, phone text REFERENCES auth.users (phone));
