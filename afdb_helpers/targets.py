@@ -211,7 +211,7 @@ _CAUSES = [
      "see the server's log, then run again"),
     ("file is not a database|file is encrypted", "the file is not a SQLite database", "correct the path in the URL"),
     ("database is locked", "another process is writing to the file", "wait for it to end, run again"),
-    ("write a readonly database", "in WAL mode SQLite writes beside what it reads", "look as one who may, or at a copy"),
+    ("readonly database", "a readonly database; in WAL mode SQLite writes to look", "look as one who may, or a copy"),
     ("unable to open database file", "the file cannot be opened", "check the path and its permissions"),
     ("database disk image is malformed", "the file is damaged", "restore it from a proven backup"),
 ]  # fmt: skip
