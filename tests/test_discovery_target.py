@@ -343,7 +343,8 @@ def test_a_server_that_shuts_down_is_said_to_and_so_is_one_that_starts_up() -> N
             owner.run(server.programs / "pg_ctl", *stop)
             found = _until(url, "shutting down")
             assert (found.why, found.do) == ("the server is starting up or shutting down", "run again soon")
-        server.stop()
+        while (server.data / "postmaster.pid").exists():
+            time.sleep(0.02)
         with (server.data / "postgresql.auto.conf").open("a") as conf:
             conf.write("restore_command = 'sleep 30; false'\n")
         (server.data / "recovery.signal").touch()
@@ -388,7 +389,7 @@ def test_a_replica_is_named_as_one_and_what_it_cancels_is_said_to_be_that(databa
 
 def _once_it_looks(url: str, do: Callable[[], None]) -> None:
     with sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect() as other:
-        asked = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        asked = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
         until = time.monotonic() + 10
         while not other.exec_driver_sql(asked).first() and time.monotonic() < until:
             time.sleep(0.02)
