@@ -58,6 +58,15 @@ def database(new_database: Callable[..., str]) -> str:
     return new_database()
 
 
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """The address of an S3 server that all tests of a worker share, each with a bucket of its own."""
+    import objectstore
+
+    with objectstore.running() as address:
+        yield address
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own targets must not leak into the tests; a runbook that is being edited can be tested."""

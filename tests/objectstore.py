@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 SECRET = "canary-s3-51f0"
 
 
@@ -47,6 +49,12 @@ class ObjectStore:
 
     def delete(self, name: str) -> None:
         self.client().delete_object(Bucket=self.bucket, Key=f"backups/{name}")
+
+
+def ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on a store that does not answer is not asked again, so that a test need not wait for it."""
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    monkeypatch.setattr("afdb_helpers.backup.remote.ATTEMPTS", 1)
 
 
 @contextlib.contextmanager

@@ -130,17 +130,18 @@ def test_list_prune_and_restore_say_what_they_do(made: Backup, tmp_path: Path) -
     assert (tmp_path / "new.db").exists()
 
 
-def test_a_record_and_the_listing_of_an_object_store_hold_no_credential(made: Backup, tmp_path: Path) -> None:
-    with objectstore.running() as endpoint:
-        objects = ObjectStore(endpoint, "commands")
-        objects.client().create_bucket(Bucket="commands")
-        settings = {**objects.settings(), "AFDB_BACKUPS_CACHE": str(tmp_path / "cache")}
-        settings["DATABASE_URL"] = f"sqlite:///{tmp_path}/app.db"
-        done = commandline.begin("run", "backup", cwd=ROOT, **settings, AFDB_RECORDS=str(tmp_path / "records"))
-        said = "".join(done.communicate(timeout=120))
-        assert done.returncode == 0, said
-        listed = afdb("backups", "list", cwd=tmp_path, **settings)
-        assert "1 proven" in listed.stdout
+def test_a_record_and_the_listing_of_an_object_store_hold_no_credential(
+    endpoint: str, made: Backup, tmp_path: Path
+) -> None:
+    objects = ObjectStore(endpoint, "commands")
+    objects.client().create_bucket(Bucket="commands")
+    settings = {**objects.settings(), "AFDB_BACKUPS_CACHE": str(tmp_path / "cache")}
+    settings["DATABASE_URL"] = f"sqlite:///{tmp_path}/app.db"
+    done = commandline.begin("run", "backup", cwd=ROOT, **settings, AFDB_RECORDS=str(tmp_path / "records"))
+    said = "".join(done.communicate(timeout=120))
+    assert done.returncode == 0, said
+    listed = afdb("backups", "list", cwd=tmp_path, **settings)
+    assert "1 proven" in listed.stdout
     (folder,) = [path.parent for path in (tmp_path / "records").glob("*/run.json")]
     raw = said.encode() + listed.stdout.encode() + b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
     assert b"s3://commands/backups" in raw, "the store is not in the record: this test shows nothing"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import objectstore
 import pytest
 from objectstore import ObjectStore
 
@@ -193,28 +192,27 @@ def test_without_the_rename_a_half_deleted_backup_would_be_listed(shelf: Shelf) 
 
 
 def test_in_an_object_store_the_manifest_goes_first(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with objectstore.running() as endpoint:
-        objects = ObjectStore(endpoint, "pruned")
-        objects.client().create_bucket(Bucket="pruned")
-        for name, value in {**objects.settings(), "AFDB_BACKUPS_CACHE": str(tmp_path / "cache")}.items():
-            monkeypatch.setenv(name, value)
-        ids = [shelf.put(1), shelf.put(90)]
-        for id_ in ids:
-            shutil.copytree(shelf.folder / id_, store.home() / id_)
-            backup.upload(store.read(store.home() / id_))
-        objects.client().put_object(Bucket="pruned", Key="backups/mine.txt", Body=b"mine")
-        died = subprocess.run([sys.executable, "-c", DYING, "url"], check=False, env=dict(os.environ))
-        assert died.returncode == -signal.SIGKILL
-        left = {name for name in objects.objects() if name.startswith(ids[1])}
-        assert left
-        assert f"{ids[1]}/manifest.json" not in left
-        assert {one.id: one.state for one in backup.listing().backups} == {ids[0]: "proven", ids[1]: "partial"}
-        assert not (store.home() / ids[1]).exists(), "the cached copy stayed: it would be taken for one to upload"
-        backup.prune(unfinished=True, yes=True)
-        kept = {f"{ids[0]}/{name}" for name in ("manifest.json", "proof.json", "catalogue.json", "database.sqlite")}
-        assert set(objects.objects()) == kept | {"mine.txt"}
-        monkeypatch.setattr(remote.Remote, "remove", lambda *_: None)
-        assert backup.prune(keep=1, days=0, yes=True).doomed == ()
+    objects = ObjectStore(endpoint, "pruned")
+    objects.client().create_bucket(Bucket="pruned")
+    for name, value in {**objects.settings(), "AFDB_BACKUPS_CACHE": str(tmp_path / "cache")}.items():
+        monkeypatch.setenv(name, value)
+    ids = [shelf.put(1), shelf.put(90)]
+    for id_ in ids:
+        shutil.copytree(shelf.folder / id_, store.home() / id_)
+        backup.upload(store.read(store.home() / id_))
+    objects.client().put_object(Bucket="pruned", Key="backups/mine.txt", Body=b"mine")
+    died = subprocess.run([sys.executable, "-c", DYING, "url"], check=False, env=dict(os.environ))
+    assert died.returncode == -signal.SIGKILL
+    left = {name for name in objects.objects() if name.startswith(ids[1])}
+    assert left
+    assert f"{ids[1]}/manifest.json" not in left
+    assert {one.id: one.state for one in backup.listing().backups} == {ids[0]: "proven", ids[1]: "partial"}
+    assert not (store.home() / ids[1]).exists(), "the cached copy stayed: it would be taken for one to upload"
+    backup.prune(unfinished=True, yes=True)
+    kept = {f"{ids[0]}/{name}" for name in ("manifest.json", "proof.json", "catalogue.json", "database.sqlite")}
+    assert set(objects.objects()) == kept | {"mine.txt"}
+    monkeypatch.setattr(remote.Remote, "remove", lambda *_: None)
+    assert backup.prune(keep=1, days=0, yes=True).doomed == ()
     assert retention.KEEP == 7

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,6 @@ from afdb_helpers.targets import Target
 
 pytestmark = pytest.mark.xdist_group("objects")
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with objectstore.running() as address:
-        yield address
 
 
 @pytest.fixture
@@ -294,6 +288,7 @@ def test_a_store_that_is_not_there_is_found_before_the_dump(objects: ObjectStore
 def test_nobody_listening_and_wrong_credentials_are_said_without_the_secret(
     objects: ObjectStore, lite: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    objectstore.ask_once(monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:1/{objectstore.SECRET}")
     with pytest.raises(Unavailable, match="cannot be listed") as caught:
         backup.listing()

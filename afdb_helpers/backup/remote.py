@@ -16,6 +16,7 @@ from afdb_helpers import targets
 from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
 
 CHUNK = 1 << 20  # bytes read at a time
+ATTEMPTS = 3  # of one request
 _SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)(_|$)", re.IGNORECASE)
 _S3 = {  # what .env may say; the real environment is read by the library itself, with profiles and roles
     "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
@@ -163,7 +164,7 @@ def _open(store: Remote) -> tuple[Any, str]:
         said = targets.environment()
         options |= {key: said[name] for name, key in _S3.items() if said.get(name)}
         options["max_concurrency"] = 2  # parts of 50 MB in memory
-        options["config_kwargs"] = {"connect_timeout": targets.CONNECT_TIMEOUT, "retries": {"max_attempts": 3}}
+        options["config_kwargs"] = {"connect_timeout": targets.CONNECT_TIMEOUT, "retries": {"max_attempts": ATTEMPTS}}
     try:
         fs, root = fsspec.core.url_to_fs(url, **options)
     except ValueError as error:
