@@ -42,7 +42,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_down_and_up_again_keeps_every_value_and_every_number(server: str, make: Maker) -> None:
+def test_a39_down_and_up_again_keeps_every_value_and_every_number(server: str, make: Maker) -> None:
     url = make(server, "at_001")
     first = chain.rows(url)
     chain.upgrade(url)

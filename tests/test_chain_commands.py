@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import chain
+import projects
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -108,12 +109,16 @@ def test_a_command_that_looks_makes_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_existing_loggers_stay_enabled(make: Maker) -> None:
+def test_trap_existing_loggers_stay_enabled(make: Maker, tmp_path: Path) -> None:
+    ini = projects.empty(tmp_path).ini.rename(tmp_path / "x.ini")
     mine = logging.getLogger("an.application.of.mine")
     handlers = list(logging.getLogger().handlers)
     chain.upgrade(make("sqlite", "empty"))
     assert not mine.disabled
     assert logging.getLogger().handlers == handlers
+    stock = "import logging.config as c; m = c.logging.getLogger('mine'); c.fileConfig('x.ini'); print(m.disabled)"
+    said = subprocess.run([sys.executable, "-c", stock], cwd=ini.parent, capture_output=True, text=True, check=True)
+    assert said.stdout == "True\n", "the control: what a stock env.py does"
 
 
 @pytest.mark.parametrize("server", TWO)

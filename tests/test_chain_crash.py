@@ -50,7 +50,7 @@ def die_after(url: str, statements: int, command: Any) -> bool:
     return True
 
 
-def test_002_dead_after_any_of_its_statements_is_gone_on_with(make: Maker) -> None:
+def test_a1_002_dead_after_any_of_its_statements_is_gone_on_with(make: Maker) -> None:
     start = make("sqlite", "at_001")
     whole = make.clone("sqlite", start)
     chain.upgrade(whole)
@@ -64,7 +64,7 @@ def test_002_dead_after_any_of_its_statements_is_gone_on_with(make: Maker) -> No
     assert statements > 30
 
 
-def test_the_way_back_dead_after_any_of_its_statements_ends_in_both_directions(make: Maker) -> None:
+def test_a1_the_way_back_dead_after_any_of_its_statements_ends_in_both_directions(make: Maker) -> None:
     start = make("sqlite", "at_001")
     before = chain.rows(start), make.fresh("sqlite", "001")
     chain.upgrade(start)

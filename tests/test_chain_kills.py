@@ -43,7 +43,7 @@ def make(request: pytest.FixtureRequest, tmp_path: object) -> Maker:
 
 
 @pytest.mark.parametrize(("command", "revision"), [("upgrade", "002"), ("downgrade", "001")])
-def test_a_migration_killed_at_any_statement_is_gone_on_with_and_nothing_is_lost(
+def test_a1_a_migration_killed_at_any_statement_is_gone_on_with_and_nothing_is_lost(
     command: str, revision: str, postgres: Server, make: Maker, killer: crashes.Killer
 ) -> None:
     template = demo_at(postgres, "001" if command == "upgrade" else "002")
@@ -101,7 +101,7 @@ def demo_at(server: Server, revision: str) -> str:
     return demo.DATABASE
 
 
-def test_what_a_kill_could_leave_is_seen(make: Maker) -> None:
+def test_a1_a5_the_control_what_a_kill_could_leave_is_seen(make: Maker) -> None:
     """The control: each of the things that are looked for is found where it is."""
     url = make("postgresql 18", "at_001")
     chain.upgrade(url)

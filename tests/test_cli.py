@@ -218,7 +218,7 @@ def test_a_revision_that_is_none_or_lies_the_other_way_changes_nothing(
     assert _digest(database) == before
 
 
-def test_two_heads_are_refused_with_the_way_to_merge_them(tmp_path: Path, database: str) -> None:
+def test_a14_two_heads_are_refused_with_the_way_to_merge_them(tmp_path: Path, database: str) -> None:
     forked = projects.small(tmp_path / "forked")
     projects.add(forked, "3c", SECOND, "pass")
     projects.add(forked, "3d", SECOND, "pass")
@@ -228,7 +228,7 @@ def test_two_heads_are_refused_with_the_way_to_merge_them(tmp_path: Path, databa
     assert not (tmp_path / "x.db").exists()
 
 
-def test_a_database_of_another_version_of_the_project_is_refused(here: Path, database: str) -> None:
+def test_a14_a_database_of_another_version_of_the_project_is_refused(here: Path, database: str) -> None:
     with sa.create_engine(database, poolclass=sa.NullPool).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num varchar(32))")
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('later')")
@@ -426,7 +426,9 @@ def test_lint_says_where_there_is_no_sql_to_look_at(tmp_path: Path, database: st
     _fails(done, 4, "there is no SQL to lint of revision 1a", "afdb prepare --target default")
 
 
-def test_lint_is_not_content_where_a_revision_prints_something_else_than_it_does(tmp_path: Path, database: str) -> None:
+def test_trap_lint_is_not_content_where_a_revision_prints_something_else_than_it_does(
+    tmp_path: Path, database: str
+) -> None:
     """The trap: `--sql` on a revision that reads data lies, and nothing would be found in what it prints."""
     project = projects.empty(tmp_path)
     projects.add(project, "1a", None, "op.execute('CREATE TABLE t (i int)')")

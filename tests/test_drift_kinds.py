@@ -63,7 +63,9 @@ def changing(postgres: Server) -> Iterator[Changing]:
 
 
 @pytest.mark.parametrize("case", DIFFERENCES)
-def test_each_difference_is_a_row_with_both_sides_and_its_statement_mends_it(case: str, changing: Changing) -> None:
+def test_trap_each_difference_is_a_row_with_both_sides_and_its_statement_mends_it(
+    case: str, changing: Changing
+) -> None:
     wanted = DIFFERENCES[case]
     by_hand = wanted.get("by hand", False)
     report, again = changing.after(wanted["do"], mend=not by_hand)
@@ -83,7 +85,9 @@ def _fits(row: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
-def test_what_refuses_nothing_and_belongs_to_others_is_listed_and_does_not_count(case: str, changing: Changing) -> None:
+def test_trap_what_refuses_nothing_and_belongs_to_others_is_listed_and_does_not_count(
+    case: str, changing: Changing
+) -> None:
     wanted = ACCEPTED[case]
     report, _ = changing.after(wanted["do"])
     assert report.ok
@@ -100,7 +104,7 @@ def test_equal_meaning_is_equal(case: str, changing: Changing) -> None:
     assert report.rows == ()
 
 
-def test_every_kind_that_a_catalogue_holds_has_a_story(changing: Changing) -> None:
+def test_trap_the_control_every_kind_that_a_catalogue_holds_has_a_story(changing: Changing) -> None:
     """The control for the three above: a kind of object that were not compared would not be missed by them."""
     held = {f"{kind} " for kind in changing.reference.objects} - {"extension "}
     held |= {f" {word} " for word in ("index", "trigger", "rule", "policy", "grant to")} | {

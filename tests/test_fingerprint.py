@@ -294,7 +294,7 @@ def items(new_database: Callable[..., str]) -> Iterator[Base]:
     made.engine.dispose()
 
 
-def test_numeric_rounding_is_seen_although_no_count_changes(items: Base) -> None:
+def test_trap_numeric_rounding_is_seen_although_no_count_changes(items: Base) -> None:
     before = items.take()
     items.run("ALTER TABLE item ALTER amount TYPE numeric(12,2)")
     after = items.take()

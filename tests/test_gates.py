@@ -121,14 +121,14 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_backup_that_would_not_help_is_refused(prepared: Prepared, how: str) -> None:
+def test_a27_a_backup_that_would_not_help_is_refused(prepared: Prepared, how: str) -> None:
     plan = _spoil(prepared, how)
     with pytest.raises(Refused, match="no proven backup to go back to") as caught:
         migrate.backed_up(plan, prepared.target, prepared.rehearsed, max_age=DAY)
     assert SPOILT[how] in caught.value.why
 
 
-def test_a_backup_that_is_too_old_is_refused(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a27_a_backup_that_is_too_old_is_refused(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     class Later(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
@@ -141,7 +141,7 @@ def test_a_backup_that_is_too_old_is_refused(prepared: Prepared, monkeypatch: py
     assert migrate.backed_up(prepared.plan, prepared.target, prepared.rehearsed, max_age=26).ok
 
 
-def test_without_the_look_at_the_backup_each_of_these_would_go_through(
+def test_a27_the_control_without_the_look_at_the_backup_each_of_these_would_go_through(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control of the two above."""
@@ -333,7 +333,7 @@ def test_a14_drift_is_refused_with_what_differs_unless_it_is_accepted_on_the_rec
     assert notes == [("waiver", {"waiver": "accept_drift", "target": "production"})]
 
 
-def test_a_file_that_was_edited_after_it_was_applied_is_refused(standing: tuple[Target, Project]) -> None:
+def test_trap_a_file_that_was_edited_after_it_was_applied_is_refused(standing: tuple[Target, Project]) -> None:
     """The trap: an applied revision file edited, unnoticed by Alembic. No record is needed: the database remembers."""
     target, project = standing
     path = project.graph().get(projects.FIRST).path

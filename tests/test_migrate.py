@@ -21,7 +21,7 @@ import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import catalog, embedded_postgres, migrate, migration_plan, targets
+from afdb_helpers import catalog, embedded_postgres, migrate, migration_plan, revisions, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Incomplete, Refused, Unavailable
 from afdb_helpers.migrate import apply, lock, outcomes
@@ -221,7 +221,7 @@ def test_a_revision_that_is_none_is_said_before_anything_is_intended(migrated: T
     assert journal.entries == []
 
 
-def test_an_env_py_that_does_not_commit_is_found_out(target: Target, fresh: Project) -> None:
+def test_trap_an_env_py_that_does_not_commit_is_found_out(target: Target, fresh: Project) -> None:
     """The trap: one statement on the connection before `context.configure`, and upgrade() returns as ever."""
     env = fresh.ini.parent / "migrations" / "env.py"
     opened = "    with connectable.connect() as connection:\n"
@@ -233,6 +233,44 @@ def test_an_env_py_that_does_not_commit_is_found_out(target: Target, fresh: Proj
     assert "nothing of it was kept" in caught.value.what
     assert "context.configure" in caught.value.why
     assert _tables(target) == set()
+    asked = {"command": "upgrade", "arguments": ["head"], "url": target.secret_url()}
+    assert revisions.run(fresh.ini, asked).error is None, "the control: Alembic itself returns normally"
+    assert _tables(target) == set()
+
+
+LOCKS = """        from sqlalchemy import text
+        connection.execute(text("SELECT pg_try_advisory_lock(1)"))
+"""
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_trap_the_lock_is_on_a_connection_of_its_own_so_that_autocommit_blocks_work(
+    apart: bool, target: Target, fresh: Project
+) -> None:
+    """The control: an env.py that takes it on the migrating connection, which is then within a transaction."""
+    block = 'with op.get_context().autocommit_block():\n    op.execute("CREATE TABLE u (i int)")\n'
+    projects.add(fresh, "1a", None, block)
+    if apart:
+        migrate.upgrade(target, fresh)
+        assert _tables(target) == {"u", "alembic_version"}
+        return
+    env = fresh.ini.parent / "migrations" / "env.py"
+    opened = "    with connectable.connect() as connection:\n"
+    env.write_text(env.read_text().replace(opened, opened + LOCKS))
+    with pytest.raises(Incomplete) as caught:
+        migrate.upgrade(target, fresh)
+    assert "AssertionError" in caught.value.why
+
+
+def test_trap_of_three_upgrades_at_once_none_crashes_on_the_version_table(target: Target, project: Project) -> None:
+    three = [commandline.begin("upgrade", cwd=project.ini.parent, DATABASE_URL=target.secret_url()) for _ in range(3)]
+    said = [one.communicate(timeout=60) for one in three]
+    changed = [out for out, _ in said if f"to {SECOND}" in out]
+    assert len(changed) == 1
+    for one, (out, error) in zip(three, said, strict=True):  # each of the others waited, or had waited for long enough
+        assert one.returncode in (0, 3), error
+        assert out in changed or "nothing to do" in out or "another migration of target default is running" in error
+    assert migrate.standing(target)["revisions"] == [SECOND]
 
 
 def test_a_project_without_a_revision_is_said_to_be_so(target: Target, fresh: Project) -> None:
@@ -244,7 +282,7 @@ def test_a_project_without_a_revision_is_said_to_be_so(target: Target, fresh: Pr
 # --- processes that die
 
 
-def test_a_child_that_is_killed_within_a_transaction_leaves_nothing(target: Target, fresh: Project) -> None:
+def test_a1_a_child_that_is_killed_within_a_transaction_leaves_nothing(target: Target, fresh: Project) -> None:
     projects.add(fresh, "1a", None, f"{TABLE}\nimport os; os.kill(os.getpid(), 9)")
     journal = Journal()
     with pytest.raises(Incomplete) as caught:
@@ -255,7 +293,7 @@ def test_a_child_that_is_killed_within_a_transaction_leaves_nothing(target: Targ
     assert _tables(target) == set()
 
 
-def test_a_child_that_is_killed_amid_a_statement_leaves_no_session_behind(target: Target, fresh: Project) -> None:
+def test_a2_a_child_that_is_killed_amid_a_statement_leaves_no_session_behind(target: Target, fresh: Project) -> None:
     projects.add(fresh, "1a", None, SLOW)
 
     def kill() -> None:
@@ -291,7 +329,7 @@ migrate.upgrade(targets.parse("default", sys.argv[1], {}), Project(Path(sys.argv
 
 
 @pytest.mark.parametrize("watching", [True, False])
-def test_a_parent_that_is_killed_takes_the_statement_with_it(
+def test_a2_a_parent_that_is_killed_takes_the_statement_with_it(
     watching: bool, target: Target, fresh: Project, tmp_path: Path
 ) -> None:
     projects.add(fresh, "1a", None, SLOW)
@@ -409,7 +447,7 @@ def test_the_lock_is_waited_for(target: Target, project: Project) -> None:
         assert migrate.upgrade(target, project).changed
 
 
-def test_the_lock_is_free_as_soon_as_its_holder_is_gone(target: Target) -> None:
+def test_a12_the_lock_is_free_as_soon_as_its_holder_is_gone(target: Target) -> None:
     with lock.held(target, run_id="first") as connection:
         assert connection is not None
         pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
@@ -472,7 +510,7 @@ def _idle_in_transaction(target: Target) -> Iterator[sa.Connection]:
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_table_that_somebody_holds_is_given_up_with_the_blocker_named(migrated: Target, project: Project) -> None:
+def test_a6_a_table_that_somebody_holds_is_given_up_with_the_blocker_named(migrated: Target, project: Project) -> None:
     journal = Journal()
     with _idle_in_transaction(migrated), pytest.raises(Refused) as caught:
         migrate.downgrade(migrated, project, revision=FIRST, note=journal)
@@ -486,7 +524,7 @@ def test_a_table_that_somebody_holds_is_given_up_with_the_blocker_named(migrated
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_blocker_that_leaves_in_time_is_waited_out(migrated: Target, project: Project) -> None:
+def test_a6_a_blocker_that_leaves_in_time_is_waited_out(migrated: Target, project: Project) -> None:
     with _idle_in_transaction(migrated) as blocker:
 
         def note(event: str, **facts: Any) -> None:
@@ -497,7 +535,7 @@ def test_a_blocker_that_leaves_in_time_is_waited_out(migrated: Target, project: 
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_only_contention_is_tried_again(target: Target, fresh: Project) -> None:
+def test_a6_only_contention_is_tried_again(target: Target, fresh: Project) -> None:
     projects.add(fresh, "1a", None, projects.sql("SELECT 1/0"))
     journal = Journal()
     with pytest.raises(Incomplete):

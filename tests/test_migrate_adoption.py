@@ -93,7 +93,7 @@ def test_a_database_without_a_true_stamp_gets_the_one_that_its_schema_equals(
     assert migrate.upgrade(target, project).after["revisions"] == [THIRD], "the chain goes on from there"
 
 
-def test_a_stamp_on_an_empty_database_is_refused(database: str, project: Project) -> None:
+def test_trap_a_stamp_on_an_empty_database_is_refused(database: str, project: Project) -> None:
     """The trap: `alembic stamp head` on an empty database is accepted."""
     target = targets.parse("default", database, {})
     for revision in ("", "head"):

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from afdb_helpers import catalog, migrate, migration_plan, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import Incomplete, Refused
-from afdb_helpers.migrate import apply, outcomes
+from afdb_helpers.migrate import apply, endings, outcomes
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
@@ -82,7 +82,7 @@ def _repair(server: Server, target: Target, commands: list[str], project: Projec
             migrate.upgrade(target, project)
 
 
-def test_applied_but_not_stamped_is_undone_by_its_repair_and_done_again(
+def test_trap_applied_but_not_stamped_is_undone_by_its_repair_and_done_again(
     target: Target, fresh: Project, postgres: Server
 ) -> None:
     projects.add(fresh, "1a", None, TABLE)
@@ -150,7 +150,7 @@ def test_between_revisions_is_gone_on_with(target: Target, fresh: Project, postg
     assert migrate.standing(target)["revisions"] == ["2b"]
 
 
-def test_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
+def test_a8_trap_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
     target: Target, fresh: Project, postgres: Server
 ) -> None:
     """The trap: a concurrent build that failed, IF NOT EXISTS in the retry, and Alembic says it is done."""
@@ -168,6 +168,20 @@ def test_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
     _run(target, "DELETE FROM t")
     _repair(postgres, target, notes.ending()[1], fresh)
     assert _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+
+
+def test_a8_trap_the_control_without_the_look_an_invalid_index_passes_for_done(
+    target: Target, fresh: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects.add(fresh, "1a", None, TABLE)
+    migrate.upgrade(target, fresh)
+    _run(target, "INSERT INTO t VALUES (1), (1)")
+    with pytest.raises(sa.exc.IntegrityError):
+        _run(target, "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id)")
+    projects.add(fresh, "2b", "1a", BLOCK.format("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)"))
+    monkeypatch.setattr(endings, "invalid", lambda _target: [])
+    assert migrate.upgrade(target, fresh).after["revisions"] == ["2b"]
+    assert not _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
 
 
 def test_unchanged_and_complete_are_said_to_be_so(target: Target, fresh: Project) -> None:

@@ -91,13 +91,13 @@ def test_a_beginning_of_an_id_is_enough_and_an_unknown_one_is_refused(database: 
         _make(database, graph, "nope")
 
 
-def test_two_heads_are_refused_before_the_database_is_asked(database: str, graph: Graph) -> None:
+def test_a14_two_heads_are_refused_before_the_database_is_asked(database: str, graph: Graph) -> None:
     with pytest.raises(Refused, match="2 heads: a, b") as caught:
         _make(database, replace(graph, heads=("a", "b")))
     assert caught.value.do == "merge them: alembic merge -m merge a b"
 
 
-def test_a_database_of_another_version_of_the_project_is_refused(
+def test_a14_a_database_of_another_version_of_the_project_is_refused(
     at_first: str, graph: Graph, new_database: Callable[..., str]
 ) -> None:
     url = new_database(template=at_first)
@@ -225,7 +225,7 @@ COUNTS = 'n = op.get_bind().execute(sa.text("SELECT count(*) FROM customer")).sc
 LIES = 'if op.get_bind().execute(sa.text("SELECT 1")):\n    op.execute("DROP TABLE invoice")'
 
 
-def test_offline_sql_flags_the_revisions_that_read_the_database(database: str, tmp_path: Path) -> None:
+def test_trap_offline_sql_flags_the_revisions_that_read_the_database(database: str, tmp_path: Path) -> None:
     """The trap: `--sql` on a revision that reads data raises, or lies."""
     project = projects.small(tmp_path / "reads")
     projects.add(project, "3c", SECOND, COUNTS)

@@ -192,10 +192,12 @@ def test_a_stock_project_works_as_alembic_made_it(fresh: Project, database: str)
 
 
 @pytest.mark.parametrize("name", ["a%b", "100%s%%", "%(here)s"])
-def test_a_percent_sign_in_the_url_reaches_the_database(
+def test_trap_a_percent_sign_in_the_url_reaches_the_database(
     name: str, project: Project, new_database: Callable[..., str]
 ) -> None:
     url = new_database(name).replace("postgres@", "postgres:p%25w%40@")
+    with pytest.raises(ValueError, match="%"):
+        _in_process(project, url)  # the control: configparser takes it for its own
     assert _upgrade(project, url).error is None
     assert "customer" in _tables(url)
 
@@ -220,7 +222,7 @@ asyncio.run(main())
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'main' was never awaited")
-def test_an_env_py_with_a_loop_of_its_own_works_inside_a_running_one(fresh: Project, database: str) -> None:
+def test_trap_an_env_py_with_a_loop_of_its_own_works_inside_a_running_one(fresh: Project, database: str) -> None:
     (fresh.ini.parent / "migrations" / "env.py").write_text(ASYNC)
     projects.add(fresh, "1a", None, "op.create_table('t', sa.Column('id', sa.Integer))")
 
@@ -450,11 +452,11 @@ def _child() -> ModuleType:
         ("sqlite+pysqlite:////x.db", "sqlite+aiosqlite:///y.db", "sqlite+aiosqlite"),
     ],
 )
-def test_the_driver_is_the_one_that_the_project_names(url: str, declared: str, used: str) -> None:
+def test_trap_the_driver_is_the_one_that_the_project_names(url: str, declared: str, used: str) -> None:
     assert _child().with_driver(url, "", declared) == url.replace(url.partition("://")[0], used)
 
 
-def test_where_psycopg2_is_not_installed_the_projects_sqlalchemy_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_where_psycopg2_is_not_installed_the_projects_sqlalchemy_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert _child().with_driver("postgresql+psycopg2://h/d", "") == "postgresql://h/d"
 

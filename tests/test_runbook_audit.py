@@ -307,7 +307,7 @@ def test_evidence_that_is_another_file_now_is_named(where: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["look", "close"])
-def test_a_success_whose_journal_lacks_a_step_is_none(step: str, where: Path) -> None:
+def test_a30_a_success_whose_journal_lacks_a_step_is_none(step: str, where: Path) -> None:
     """A30."""
     kept = whole(where, skip=step)
     assert wrong(audit.verify(where)) == [
@@ -315,7 +315,7 @@ def test_a_success_whose_journal_lacks_a_step_is_none(step: str, where: Path) ->
     ]
 
 
-def test_a_success_of_a_notebook_that_is_not_the_committed_one_is_none(where: Path) -> None:
+def test_a30_a_success_of_a_notebook_that_is_not_the_committed_one_is_none(where: Path) -> None:
     """A30."""
     kept = whole(where)
     book = kept.data["runbook"]

@@ -137,7 +137,7 @@ SWALLOWS = "try:\n    1 / 0\n    run.keep('before.json', {})\nexcept ZeroDivisio
     ],
     ids=["a swallowed exception", "a cell that was taken out", "cells in another order"],
 )
-def test_a_run_whose_journal_lacks_a_required_step_has_not_succeeded(
+def test_a30_a_run_whose_journal_lacks_a_required_step_has_not_succeeded(
     cells: tuple[str, ...], steps: list[str], said: str, where: Path, tmp_path: Path
 ) -> None:
     """A30."""
@@ -415,7 +415,7 @@ def test_a_cell_that_shows_an_error_and_goes_on_has_failed(where: Path, tmp_path
 
 
 @pytest.mark.parametrize("leaving", ["import sys\nsys.exit(0)", "raise SystemExit", "exit()"])
-def test_sys_exit_is_never_a_success(leaving: str, where: Path, tmp_path: Path) -> None:
+def test_a30_sys_exit_is_never_a_success(leaving: str, where: Path, tmp_path: Path) -> None:
     result = runbook.execute(small(tmp_path, leaving, "import time\ntime.sleep(1)"))
     assert result.exit_code != 0
     assert result.cause in ("sys.exit", "kernel died")

@@ -120,7 +120,7 @@ def test_without_the_mapping_the_renamed_column_would_be_lost(
     ("UPDATE customer SET title = CASE id WHEN 1 THEN 'Grace' ELSE 'Ada' END", "values changed places"),
     ("ALTER TABLE customer DROP title, ADD title text", "name"),
 ])  # fmt: skip
-def test_a_lost_value_is_found(
+def test_a39_a_lost_value_is_found(
     copy: str, migrated: tuple[str, dict[str, Any]], project: Project, change: str, what: str
 ) -> None:
     _run(copy, change)
