@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import chain
 import pytest
 from alembic.util import CommandError
 from chain import SERVERS, Maker
+
+from afdb_helpers import migrate, targets, verification
+from afdb_helpers.revisions import Project
 
 TWO = ["postgresql 18", "sqlite"]
 STAMP = "61666462-0002-8000-8000-{:012d}"
@@ -64,6 +68,27 @@ def test_a39_down_and_up_again_keeps_every_value_and_every_number(server: str, m
     assert chain.catalogue(url) == make.fresh(server)
     chain.downgrade(url)
     assert chain.rows(url) == down
+
+
+def test_a39_a_value_lost_at_the_change_is_found_and_the_way_back_keeps_what_was_written_since(make: Maker) -> None:
+    url, ours = make("postgresql 18", "at_001"), Project(chain.ROOT / "alembic.ini")
+    target, first = targets.parse("default", url, {}), chain.rows(url)
+    with target.connect() as connection:
+        before = json.loads(json.dumps(migrate.state(connection).as_dict()))
+    chain.upgrade(url)
+    with target.connect() as connection:
+        assert verification.data(connection, before, ours).ok, "the control: as it is, nothing is found"
+    chain.execute(url, "UPDATE agents SET name = 'another' WHERE id = 'a1'")
+    with target.connect() as connection:
+        found = verification.data(connection, before, ours)
+    assert not found.ok
+    assert [(row["table"], row["differs"]) for row in found.rows if row["differs"]] == [("agents", "name")]
+    chain.execute(url, SINCE)
+    chain.downgrade(url)
+    down = chain.rows(url)
+    assert chain.catalogue(url) == make.fresh("postgresql 18", "001")
+    assert set(down["audit_logs"]) == set(first["audit_logs"]) | {STAMP.format(10), STAMP.format(12)}
+    assert down["agents"]["a1"]["name"] == "another", "what was written since, whoever wrote it"
 
 
 @pytest.mark.parametrize("server", TWO)

@@ -156,3 +156,28 @@ def test_an_expired_waiver_and_one_of_something_else_do_not_count(
     report, _ = changing.after(gone, waived=waived, on=LAST_DAY)
     assert not report.ok, "live is another than the waiver says"
     assert report.parts[0].rows[0]["state"] == "covers nothing"
+
+
+@pytest.mark.parametrize(("change", "alembic"), [
+    ("ALTER TYPE hue ADD VALUE 'grey'", []),
+    ("ALTER TABLE t DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (n > 1)", []),
+    ("ALTER TABLE t ALTER n SET DEFAULT 2", []),
+    ("ALTER TABLE t RENAME n TO number", ["add_column", "remove_column"]),
+])  # fmt: skip
+def test_trap_the_control_what_alembic_itself_does_not_see_or_takes_for_a_loss(
+    change: str, alembic: list[str], database: str
+) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    engine, models = sa.create_engine(database, poolclass=sa.NullPool), sa.MetaData()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TYPE hue AS ENUM ('red'); CREATE TABLE t (n int DEFAULT 1, h hue,"
+                                   " CONSTRAINT positive CHECK (n > 0))")  # fmt: skip
+        models.reflect(connection)
+        reference = catalog.snapshot(connection)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(change)
+        context = MigrationContext.configure(connection)
+        assert sorted(one[0] for one in compare_metadata(context, models)) == alembic
+        assert not drift.compare(catalog.snapshot(connection), reference, ours={"t"}).ok
