@@ -392,7 +392,6 @@ def name_of(url: str) -> str:
     return str(sa.make_url(url).database).rsplit("/", 1)[-1]
 
 
-@both
 def test_at_a_terminal_the_databases_name_is_asked_for_and_approves(production: Run, checkout: Path, url: str) -> None:
     assert production("prepare").returncode == 0
     answers = [
