@@ -21,7 +21,9 @@ from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.runbook.record import LEDGER
 
-BROKEN = "CREATE TABLE twice AS SELECT 1 AS i UNION ALL SELECT 1"
+FILLED = "INSERT INTO customer (id, name) VALUES (1, 'a'), (2, 'b')"
+POLICY = "CREATE POLICY own ON customer USING (id > 0)"
+DROPS = 'op.execute("DROP INDEX IF EXISTS once")\nop.execute("DROP POLICY IF EXISTS own ON customer")'
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,17 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """From the first revision, filled, with an index whose build failed, to one that drops it."""
+    """From the first revision, filled, with an index whose build failed and a policy, to one that drops both."""
     project = projects.small(tmp_path_factory.mktemp("migration"))
-    projects.add(project, "3c", projects.SECOND, 'op.drop_index("once", "twice")')
+    projects.add(project, "3c", projects.SECOND, DROPS)
     url, home = postgres.create_database("migration_record"), project.ini.parent
     migrate.upgrade(targets.parse("x", url, {}), project, revision=projects.FIRST)
     engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(BROKEN)
-        connection.exec_driver_sql("INSERT INTO customer (id, name) VALUES (1, 'a'), (2, 'b')")
+        connection.exec_driver_sql(FILLED)
+        connection.exec_driver_sql(POLICY)
         with pytest.raises(sa.exc.IntegrityError):
-            connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY once ON twice (i)")
+            connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY once ON customer (balance)")
     done = afdb("run", "migration", "--target", "default", cwd=home, DATABASE_URL=url)
     assert done.returncode == 0, done.stdout + done.stderr
     yield Ran(home, url, Left(home / "records"))
@@ -67,6 +69,20 @@ def test_before_and_after_hold_heads_schema_fingerprints_and_invalid_indexes(ran
     name = before["data"]["tables"]["customer"]["columns"]["name"]
     assert name[:2] == after["data"]["tables"]["customer"]["columns"]["title"][:2], "the values, renamed"
     assert {"before.json", "after.json", "plan.json"} <= {e["file"] for e in ran.left.journal if e["event"] == "kept"}
+
+
+def test_a36_a_policy_that_the_migration_dropped_is_in_the_record_and_stops_the_verification(
+    ran: Ran, tmp_path: Path
+) -> None:
+    """The chain never had it, so that the schema is well: only what was before can tell."""
+    policies = [json.dumps(ran.kept(name)["rights"]).count("policy own") for name in ("before.json", "after.json")]
+    assert policies == [1, 0]
+    kept = shutil.copytree(ran.home / "records", tmp_path / "records")
+    given = {"DATABASE_URL": ran.url, "AFDB_RECORDS": str(kept)}
+    done = afdb("run", "verification", "--target", "default", cwd=ran.home, **given)
+    assert done.returncode == 3, done.stdout + done.stderr
+    (report,) = kept.glob("*-verification-*/report.json")
+    assert "customer policy own" in report.read_text()
 
 
 @pytest.fixture
