@@ -113,6 +113,7 @@ def lab(folder: Path, *, new: bool = False, browser: bool = True, port: int = 88
             "--ServerApp.ip=127.0.0.1",
             f"--port={port}",
             "--LabApp.default_url=/lab/tree/runbooks/01_discovery.ipynb",
+            "--LabApp.news_url=None",  # it would ask whether to fetch news, over the first page that is seen
         ]
         if not browser:
             options.append("--no-browser")
