@@ -12,8 +12,9 @@ from typing import Any
 import projects
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner, Result
 
-from afdb_helpers import catalog, fingerprint, revisions, targets, verification
+from afdb_helpers import catalog, cli, fingerprint, revisions, targets, verification
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import Refused, Unavailable
 from afdb_helpers.report import Report
@@ -389,3 +390,42 @@ def test_the_verdict_is_as_good_as_its_worst_part() -> None:
     assert (verdict.ok, verdict.headline, verdict.remedy) == (False, "schema: equal; data: changed", "compare")
     with pytest.raises(Refused, match="why: data: changed"):
         verdict.raise_unless_ok()
+
+
+# --- models against the chain
+
+MODELS = """import sqlalchemy as sa
+metadata = sa.MetaData()
+sa.Table("customer", metadata, sa.Column("id", sa.Integer, primary_key=True),
+         sa.Column("title", sa.String(40), nullable=False), sa.Column("balance", sa.Numeric(12, 4), server_default="0"),
+         sa.Column("note", sa.Text{more}), sa.Index("customer_name", "title"))
+sa.Table("invoice", metadata, sa.Column("id", sa.Integer, primary_key=True),
+         sa.Column("customer_id", sa.Integer, sa.ForeignKey("customer.id"), nullable=False))
+"""
+
+
+def test_models_are_compared_with_the_chain_through_the_catalogue(project: Project, tmp_path: Path) -> None:
+    """What CI runs: no database is named, and a check that `alembic check` is blind to is seen."""
+    own = projects.small(tmp_path / "own")
+    env, models = own.ini.parent / "migrations" / "env.py", own.ini.parent / "shop_models.py"
+
+    def verified() -> Result:
+        return CliRunner().invoke(cli.afdb, ["verify", "--models", "--alembic-ini", str(own.ini)])
+
+    none = verified()
+    assert isinstance(none.exception, Unavailable)
+    assert none.exception.why == "env.py names no metadata"
+    metadata = env.read_text().replace("target_metadata = None", "target_metadata = shop_models.metadata")
+    env.write_text(f"import sys; sys.path.insert(0, {str(own.ini.parent)!r})\nimport shop_models\n{metadata}")
+    models.write_text(MODELS.format(more=""))
+    assert verified().output.strip() == "✓ models: equal to the chain"
+    models.write_text(MODELS.format(more=", sa.CheckConstraint(\"note > ''\"), nullable=False"))
+    found = verified()
+    assert isinstance(found.exception, Refused)
+    assert found.exception.what == "models: 2 differences from the chain"
+    assert "customer check" in found.output
+    assert "NOT NULL" in found.output
+
+
+def test_the_platforms_models_are_what_its_chain_makes(project: Project) -> None:
+    assert verification.models(revisions.find()).ok

@@ -36,7 +36,6 @@ _SIGN = """
 DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$
 """
-_SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
@@ -93,13 +92,12 @@ class Observer:
 
     def introduced(self, connection: Any) -> dict[str, Any]:
         if connection.dialect.name == "sqlite":
-            return {
-                "database": next((row[2] for row in ask(connection, "PRAGMA database_list") if row[1] == "main"), "")
-            }
+            rows = ask(connection, "PRAGMA database_list")
+            return {"database": next((row[2] for row in rows if row[1] == "main"), "")}
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
-            ask(connection, _SET.format(quoted(name), quoted(value)))
+            ask(connection, f"SELECT set_config({quoted(name)}, {quoted(value)}, false)")
         connection.connection.commit()
         facts = where(connection)
         with contextlib.suppress(Exception):  # hosted servers keep it to themselves
@@ -163,10 +161,9 @@ class Observer:
     def sign(self, connection: Any) -> None:
         """Leave in the database which run stamped it; where the role may not, it is said and nothing else fails."""
         self.stamps = False
-        if not self.mark or connection.dialect.name != "postgresql":
-            return
-        sentence = quoted(f"COMMENT ON TABLE alembic_version IS {quoted(self.mark)}")
-        ask(connection, _SIGN.format(sentence), rows=False)
+        if self.mark and connection.dialect.name == "postgresql":
+            sentence = quoted(f"COMMENT ON TABLE alembic_version IS {quoted(self.mark)}")
+            ask(connection, _SIGN.format(sentence), rows=False)
 
 
 def ask(connection: Any, sql: str, *, rows: bool = True) -> list[Any]:
@@ -183,7 +180,6 @@ def where(connection: Any) -> dict[str, Any]:
 
 
 def quoted(value: Any) -> str:
-    """A literal of SQL."""
     return "'" + str(value).replace("'", "''") + "'"
 
 
@@ -252,6 +248,11 @@ def look_at_env(request: dict[str, Any], channel: Channel) -> None:
         channel.emit("configured", table=options.get("version_table"), schema=options.get("version_table_schema"))
         if request.get("apart"):
             options["transaction_per_migration"] = True
+        if request.get("create_all"):  # what the models declare, in place of what the chain makes
+            models = options["target_metadata"]
+            for one in models if isinstance(models, (list, tuple)) else [models]:
+                one.create_all(options["connection"])
+            getattr(options["connection"], "commit", bool)()
         configure(self, *given, **options)
 
     setattr(EnvironmentContext, "configure", seen)  # noqa: B010 — mypy's word on methods
@@ -283,15 +284,14 @@ def main() -> int:
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
     try:
         carry_out(request, channel)
+        channel.emit("end")
+        return 0
     except BaseException as error:
         origin, parts = getattr(error, "orig", None), getattr(error, "parts", None)
         sqlstate = next(filter(None, (getattr(origin, name, None) for name in _CODES)), None)
         said = {"message": str(origin or error).strip(), "parts": parts, "sqlstate": sqlstate}
         channel.emit("error", kind=type(error).__name__, **said)
         return 1
-    else:
-        channel.emit("end")
-        return 0
     finally:
         channel.out.close()
 

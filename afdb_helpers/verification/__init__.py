@@ -5,10 +5,12 @@ invariants    what has to hold whatever was done
   sequences   each is ahead of the column that it gives its numbers
   orphans     no row points nowhere, declared or intended
   rights      grants, policies and row-level security are as before
+models        the models against the chain, without a target
 """
 
 from afdb_helpers.verification.comparing import data, mapping, schema, sizes, verdict
 from afdb_helpers.verification.invariants import invariants
+from afdb_helpers.verification.models import models
 from afdb_helpers.verification.rights import rights
 
-__all__ = ["data", "invariants", "mapping", "rights", "schema", "sizes", "verdict"]
+__all__ = ["data", "invariants", "mapping", "models", "rights", "schema", "sizes", "verdict"]
