@@ -36,7 +36,7 @@ _SIGN = """
 DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$
 """
-_SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
+_SET, _SYSTEM = "SELECT set_config({}, {}, false)", "SELECT system_identifier::text FROM pg_control_system()"
 
 
 class Channel:
@@ -97,7 +97,7 @@ class Observer:
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
-            ask(connection, f"SELECT set_config({quoted(name)}, {quoted(value)}, false)")
+            ask(connection, _SET.format(quoted(name), quoted(value)))
         connection.connection.commit()
         facts = where(connection)
         with contextlib.suppress(Exception):  # hosted servers keep it to themselves
