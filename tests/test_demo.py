@@ -13,8 +13,11 @@ import venv
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pdftext
 import pytest
+from test_pages_browser import CHROMIUM
 
 from afdb_helpers import demo, lint, revisions, targets
 from afdb_helpers.lint import waivers
@@ -112,6 +115,45 @@ def test_each_run_of_the_demo_left_its_record(played: tuple[Path, subprocess.Com
         left = {file.name for file in path.parent.iterdir()}
         assert {"run.json", "notebook.ipynb", "journal.jsonl", "report.html", "SHA256SUMS"} <= left
         assert json.loads(path.read_text())["outcome"] == "succeeded"
+
+
+def _unanswered(first: str, run: dict[str, Any]) -> list[str]:
+    """Which of the eight questions the text of a page does not answer as run.json does."""
+    said = "".join(first.split())
+    went = run["revision"]
+    answers = {
+        "Who": [run["who"]["os_user"], run["who"]["database_role"]],
+        "What": [f"revision {went['from'][0]} → {went['to'][0]}", "runbook migration"],
+        "Where": ["default (not protected)", run["target"]["label"], run["target"]["server"]["system_identifier"]],
+        "When": [run["started"][:19].replace("T", " "), run["ended"][11:19], f"took {run['seconds']:.1f} s"],
+        "Why": ["no change number and no reason were given"],
+        "Approved by": ["nobody: the target is not protected, so nobody was asked"],
+        "Evidence": [f"rehearsal {run['evidence'][0]['id']}", "plan.json"],
+        "Result": ["Succeeded", "the target was changed", "exit code 0"],
+    }
+    wanted = {question: ["".join(one.split()) for one in (question, *given)] for question, given in answers.items()}
+    return [question for question, given in wanted.items() if not all(one in said for one in given)]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine (apt-get install chromium)")
+def test_the_migration_of_the_demo_printed_answers_the_eight_questions_on_page_one(
+    played: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    (folder,) = (played[0] / "records").glob("*-migration-*")
+    run = json.loads((folder / "run.json").read_bytes())
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
+        page = browser.new_page()
+        page.goto((folder / "report.html").as_uri())
+        first, *rest = pdftext.pages(page.pdf(format="A4"))
+        page.evaluate("document.querySelector('dl.facts').remove()")
+        without = pdftext.pages(page.pdf(format="A4"))[0]
+        browser.close()
+    assert _unanswered(first, run) == [], first
+    assert "Takesthetargettoarevision" in "".join("".join(rest).split()), "the notebook follows"
+    assert len(_unanswered(without, run)) >= 7, "the control: the answers are those of the first screen"
 
 
 def test_the_migration_of_the_demo_knows_the_sql_from_the_rehearsal(

@@ -181,11 +181,12 @@ def test_every_text_has_the_contrast_of_aa_as_the_browser_paints_it(shown: Shown
 
 def test_printed_the_first_page_answers_the_eight_questions(shown: Shown) -> None:
     cells = [_cell(_stream(f"line {n}\n" * 30)) for n in range(4)]
-    page = shown(_page(*cells), color_scheme="dark")
+    evidence = [*RUN["evidence"], {"kind": "rehearsal", "id": "20261122T154233Z-rehearsal-production-7ff1"}]
+    page = shown(_page(*cells, run={**RUN, "evidence": evidence}), color_scheme="dark")
     first, *rest = printed(page.pdf(format="A4"))
     for said in ("Migration of production", "Failed after changes began", "revision 001 → 002", "ada", "app@db/agents",
                  "2026-11-22 15:42:33 to 15:43:00 UTC", "OPS-12 · billing", "Grace (signed)", "sha256:abc",
-                 "backup b-1", "ledger entry 12"):  # fmt: skip
+                 "backup b-1", "-7ff1", "ledger entry 12"):  # fmt: skip
         assert said in first, first
     assert "line 3" in "".join(rest), "the notebook follows"
     assert "line 3" not in first
