@@ -239,6 +239,22 @@ def test_run_all_works_on_every_runbook(tmp_path: Path, scratch: Path, new_datab
 # --- what is released
 
 
+def test_a30_a_notebook_that_was_edited_where_the_wheel_was_installed_is_refused(
+    played: tuple[Path, subprocess.CompletedProcess[str]], programs: Path, scratch: Path, tmp_path: Path
+) -> None:
+    run = json.loads(next((played[0] / "records").glob("*-cost_comparison-*/run.json")).read_text())
+    assert run["runbook"]["committed"] is True, "the control"
+    (notebook,) = scratch.glob("venv/lib/python*/site-packages/afdb_helpers/project/runbooks/06_*.ipynb")
+    kept = notebook.read_text()
+    notebook.write_text(kept.replace("run.close(", "run.close( "))
+    kept_environment = {key: value for key, value in os.environ.items() if not key.startswith(("AFDB_", "PYTHON"))}
+    command = [str(programs / "afdb"), "run", "cost_comparison"]
+    done = subprocess.run(command, cwd=tmp_path, env=kept_environment, capture_output=True, text=True, check=False)
+    notebook.write_text(kept)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "06_cost_comparison.ipynb is not the committed notebook" in done.stdout + done.stderr
+
+
 def test_the_wheel_holds_runbooks_chain_prices_and_questions(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as file:

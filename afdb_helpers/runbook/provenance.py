@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
+import hashlib
 import os
 import re
 import socket
@@ -35,11 +37,25 @@ def git(path: Path) -> dict[str, Any]:
 
 
 def committed(path: Path) -> bool | None:
-    """Whether the file at `path` is, byte for byte, the one that HEAD holds; None outside a repository."""
+    """Whether the file at `path` is, byte for byte, the one that HEAD holds; outside a repository, the one that was
+    installed with this package. None where neither is known."""
     if not _git("rev-parse", "HEAD", cwd=path.parent):
-        return None
+        return _installed(path)
     held = _git("rev-parse", f"HEAD:./{path.name}", cwd=path.parent)
     return held is not None and held == _git("hash-object", "--no-filters", "--", path.name, cwd=path.parent)
+
+
+def _installed(path: Path) -> bool | None:
+    """Whether it has the hash that pip wrote down for it (RECORD); None for a file that it did not install."""
+    try:
+        listed = metadata.files("afdb-helpers") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    for one in listed:
+        if one.name == path.name and one.hash and Path(str(one.locate())).resolve() == path.resolve():
+            digest = hashlib.new(one.hash.mode, path.read_bytes()).digest()
+            return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == one.hash.value
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -117,7 +117,7 @@ def _refuse_another(asked: Request) -> None:
         raise Refused(
             f"{path.name} is not the committed notebook",
             why="it was edited since, or never committed, so its record would show what nobody reviewed",
-            do=f"commit it, or take the edit back: git checkout -- {path.name}{trying}",
+            do=f"commit it, or take the edit back: git checkout -- {path.name}, or pip install it anew{trying}",
         )
 
 
