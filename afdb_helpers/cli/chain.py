@@ -53,15 +53,20 @@ def history(ini: str | None, python: str | None) -> None:
 @options.project
 def plan(revision: str, down: bool, form: str, target: str, ini: str | None, python: str | None) -> None:
     """What a migration of a target would do, and its digest: the one that `afdb apply` asks for."""
-    from afdb_helpers import migration_plan, pages
-    from afdb_helpers.migration_plan import offline
-    from afdb_helpers.runbook import records
+    from concurrent.futures import ThreadPoolExecutor
 
-    chosen, project = targets.get(target), revisions.find(ini, python=python)
-    seen = records.rehearsed(chosen)
-    with chosen.connect() as connection:
-        direction = "downgrade" if down else "upgrade"
-        made = migration_plan.make(connection, project.graph(), revision, direction=direction, rehearsed=seen)
+    project = revisions.find(ini, python=python)
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(project.graph)  # by a child, while this process imports and connects
+        from afdb_helpers import migration_plan, pages
+        from afdb_helpers.migration_plan import offline
+        from afdb_helpers.runbook import records
+
+        chosen = targets.get(target)
+        seen = records.rehearsed(chosen)
+        with chosen.connect() as connection:
+            direction = "downgrade" if down else "upgrade"
+            made = migration_plan.make(connection, reading.result(), revision, direction=direction, rehearsed=seen)
     made = offline.preview(made, project, chosen.dialect + "://")
     if form == "text":
         say(made)

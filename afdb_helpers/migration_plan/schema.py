@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from afdb_helpers.errors import Refused
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 
 @cache
@@ -23,18 +20,25 @@ def schema() -> dict[str, Any]:
 
 def check(content: Mapping[str, Any]) -> None:
     """Raises `Refused` naming the first thing that is not as the schema says."""
-    wrong = next(iter(_validator().iter_errors(dict(content))), None)
-    if wrong is not None:
-        where = "/".join(map(str, wrong.absolute_path)) or "it"
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _validator()(dict(content))
+    except JsonSchemaValueException as wrong:
+        where = "/".join(map(str, wrong.path[1:])) or "it"
         raise Refused(
             "what was given is no migration plan of this afdb",
             why=f"{where} is not as the schema says: {wrong.message[:120]}",
             do="make it anew: afdb plan, or afdb prepare",
-        )
+        ) from None
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    from jsonschema import Draft202012Validator
+def _validator() -> Callable[[Any], object]:
+    """Compiled in a hundredth of the time that jsonschema takes to be imported."""
+    import fastjsonschema
 
-    return Draft202012Validator({"$ref": "#/$defs/content", "$defs": schema()["$defs"]})
+    compiled: Callable[[Any], object] = fastjsonschema.compile(
+        {"$ref": "#/$defs/content", "$defs": schema()["$defs"]}, use_default=False
+    )
+    return compiled
