@@ -150,16 +150,21 @@ def test_between_revisions_is_gone_on_with(target: Target, fresh: Project, postg
     assert migrate.standing(target)["revisions"] == ["2b"]
 
 
-def test_a8_trap_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
-    target: Target, fresh: Project, postgres: Server
-) -> None:
-    """The trap: a concurrent build that failed, IF NOT EXISTS in the retry, and Alembic says it is done."""
+def _half_built(target: Target, fresh: Project) -> None:
+    """An invalid index of the right name, and a revision that passes over it."""
     projects.add(fresh, "1a", None, TABLE)
     migrate.upgrade(target, fresh)
     _run(target, "INSERT INTO t VALUES (1), (1)")
     with pytest.raises(sa.exc.IntegrityError):
         _run(target, "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id)")
     projects.add(fresh, "2b", "1a", BLOCK.format("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)"))
+
+
+def test_a8_trap_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
+    target: Target, fresh: Project, postgres: Server
+) -> None:
+    """The trap: a concurrent build that failed, IF NOT EXISTS in the retry, and Alembic says it is done."""
+    _half_built(target, fresh)
     notes = Notes()
     with pytest.raises(Incomplete, match="stamped 2b, and not all of it is valid") as caught:
         migrate.upgrade(target, fresh, note=notes)
@@ -173,12 +178,7 @@ def test_a8_trap_stamped_but_invalid_is_found_and_its_repair_rebuilds_the_index(
 def test_a8_trap_the_control_without_the_look_an_invalid_index_passes_for_done(
     target: Target, fresh: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    projects.add(fresh, "1a", None, TABLE)
-    migrate.upgrade(target, fresh)
-    _run(target, "INSERT INTO t VALUES (1), (1)")
-    with pytest.raises(sa.exc.IntegrityError):
-        _run(target, "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id)")
-    projects.add(fresh, "2b", "1a", BLOCK.format("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)"))
+    _half_built(target, fresh)
     monkeypatch.setattr(endings, "invalid", lambda _target: [])
     assert migrate.upgrade(target, fresh).after["revisions"] == ["2b"]
     assert not _ask(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
