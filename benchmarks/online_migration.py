@@ -1,17 +1,20 @@
-"""002 while the application runs: a plain 002 in one transaction against ours, in one run.
+"""002 while the application runs: a plain 002 in one transaction, ours, and one bare index, in one run.
 
     python benchmarks/online_migration.py [--rows 100000,1000000] [--writers 3] [--figure docs/figures/online-migration]
 
 Each round: a private server with a production's settings (fsync on), a database at 001 with that many audit rows, three
-clients that read and write all the time, and one `alembic upgrade head`, of `benchmarks/plain` or of this project.
-Prints a table: the longest statement of the application, acknowledged audit rows lost, statements that failed, the
-migration's time, its client's memory.
+clients that read and write all the time, and one `alembic upgrade head`, of `benchmarks/plain` or of this project. The
+control is no migration: one CREATE INDEX CONCURRENTLY on a timestamp, as large as the index of 002's numbers. What the
+application waits for there is the server's work on its disk. Prints a table: the longest statement of the application,
+its longest wait for a lock (of any kind but the server's internal ones; the server's own log, exact), acknowledged
+audit rows lost, statements that failed, the migration's time, its client's memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -29,8 +32,15 @@ from afdb_helpers.embedded_postgres import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB",
-           "max_wal_size": "8GB", "checkpoint_timeout": "15min"}  # fmt: skip
+           "max_wal_size": "8GB", "checkpoint_timeout": "15min",
+           "log_lock_waits": "on", "deadlock_timeout": "5ms", "log_line_prefix": "%a "}  # fmt: skip
+WAITED = re.compile(r"^the application LOG:  process \d+ acquired .* after ([\d.]+) ms", re.MULTILINE)
 PLAIN = ROOT / "benchmarks" / "plain" / "alembic.ini"
+LOOKS: dict[str, dict[str, Any]] = {
+    "plain": {"label": "one transaction", "color": "#D55E00", "marker": "s"},
+    "ours": {"label": "this 002", "color": "#0072B2", "marker": "o"},
+    "index": {"label": "a bare index", "color": "#777777", "marker": ".", "linestyle": "--"},
+}
 MANY = """
 INSERT INTO audit_logs (id, event_type, user_id, tenant_id, resource_type, resource_id, action, success, metadata,
   created_at)
@@ -42,12 +52,12 @@ FROM generate_series(1, %s) n
 
 @dataclass(frozen=True)
 class Round:
-    """One migration under load. Seconds; memory in bytes."""
+    """One migration under load. Seconds; memory in bytes. A wait for a lock of less than 5 ms counts as none."""
 
     rows: int
     method: str
     longest: float
-    slowest: str
+    lock: float
     lost: int
     written: int
     failed: int
@@ -67,6 +77,14 @@ def plain(url: str) -> None:
 def ours(url: str) -> None:
     """`alembic upgrade head`, as an operator runs it."""
     _upgrade(url)
+
+
+def index(url: str) -> None:
+    """The control: a bare index on the same table."""
+    session = psycopg2.connect(url.replace("+psycopg2", ""))
+    session.autocommit = True
+    session.cursor().execute("CREATE INDEX CONCURRENTLY ON audit_logs (created_at)")
+    session.close()
 
 
 def _upgrade(url: str, *options: str) -> None:
@@ -98,23 +116,22 @@ def measure(rows: int, writers: int, method: Callable[[str], None]) -> Round:
         session.close()
         if load.failed:
             print("  ", load.failed[0], file=sys.stderr)
-        return Round(
-            rows, method.__name__, load.longest, load.slowest, lost, len(load.acknowledged), failed, seconds, memory
-        )
+        waits = map(float, WAITED.findall((server.data / "log").read_text()))
+        lock, written = max(waits, default=0.0) / 1000, len(load.acknowledged)
+        return Round(rows, method.__name__, load.longest, lock, lost, written, failed, seconds, memory)
 
 
 def picture(rounds: list[Round], path: Path) -> None:
-    """Longest statement and lost rows against rows, both methods; as PNG and SVG."""
+    """Longest statement and lost rows against rows; as PNG and SVG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     stall, loss = figure.subplots(1, 2)
-    look: dict[str, Any] = {"plain": {"color": "#D55E00", "marker": "s"}, "ours": {"color": "#0072B2", "marker": "o"}}
-    names = {"plain": "one transaction", "ours": "this 002"}
-    for method in ("plain", "ours"):
+    for method, look in LOOKS.items():
         mine = [r for r in rounds if r.method == method]
-        stall.plot([r.rows for r in mine], [r.longest for r in mine], label=names[method], **look[method])
-        loss.plot([r.rows for r in mine], [r.lost for r in mine], label=names[method], **look[method])
+        stall.plot([r.rows for r in mine], [r.longest for r in mine], **look)
+        if method != "index":
+            loss.plot([r.rows for r in mine], [r.lost for r in mine], **look)
     stall.set(
         title="How long the application waits at most",
         ylabel="longest statement, s",
@@ -140,20 +157,17 @@ def main() -> None:
     os.chdir(ROOT)
     assert revisions.find().ini.is_file()
     rounds = []
-    print(
-        f"{'rows':>10} {'method':>6} {'longest statement':>18} {'lost':>6} {'of':>7} {'failed':>6} {'took':>8}"
-        f" {'memory':>8}"
-    )
+    print("| Audit rows | Method | Longest statement | Longest wait for a lock | Lost | Failed | Took | Memory |")
+    print("| --- " * 8 + "|")
     for rows in map(int, given.rows.split(",")):
-        for method in (plain, ours):
+        for method in (plain, ours, index):
             r = measure(rows, given.writers, method)
             rounds.append(r)
-            took, memory = f"{r.seconds:.1f} s", f"{r.memory / 1e6:.0f} MB" if method is ours else ""
-            longest = f"{r.longest * 1000:,.0f} ms"
-            print(
-                f"{rows:10,} {r.method:>6} {longest:>18} {r.lost:6,} {r.written:7,} {r.failed:6} {took:>8} {memory:>8}",
-                flush=True,
-            )
+            memory = f"{r.memory / 1e6:.0f} MB" if method is ours else ""
+            times = f"{r.longest * 1000:,.0f} ms | {r.lock * 1000:,.0f} ms"
+            lost = f"{r.lost:,} of {r.written:,} | {r.failed}"
+            name = LOOKS[r.method]["label"]
+            print(f"| {rows:,} | {name} | {times} | {lost} | {r.seconds:.1f} s | {memory} |", flush=True)
     if given.figure:
         picture(rounds, given.figure)
 
