@@ -88,6 +88,27 @@ def test_each_safe_form_of_ours_is_not_found_again() -> None:
         assert one.rule not in {again.rule for again in checked(one.safe.replace("CONDITION", "a <> 1")).findings}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP POLICY own ON users",
+        "ALTER TABLE users DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE users NO FORCE ROW LEVEL SECURITY",
+        "REVOKE SELECT ON users FROM reading",
+        "GRANT SELECT ON users TO anon",
+        "GRANT SELECT ON users TO PUBLIC",
+    ],
+)
+def test_a36_what_takes_a_right_or_opens_a_table_blocks_before_the_migration_unless_it_is_waived(
+    statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = checked(statement, threshold="blocking").worst("blocking")
+    waiver = lint.Waiver(rule=found.rule, statement=statement, reason="a view instead", until=TODAY)
+    assert checked(statement, threshold="blocking", waived=(waiver,)).ok
+    monkeypatch.setattr(rules, "_RULES", (rules._truncate,))
+    assert checked(statement, threshold="blocking").ok, "the control"
+
+
 # --- waivers
 
 WAIVERS = """

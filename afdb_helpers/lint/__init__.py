@@ -88,12 +88,13 @@ def _find(executed: Sequence[Executed], tables: dict[str, Table], version: int |
         theirs = (_remarked(remark, read[number], one, tables) for remark in remarks if remark.number == number)
         unique = {(finding.rule, finding.table): finding for finding in (*own, *theirs)}
         for finding in unique.values():
-            if finding.table not in made or finding.severity == "blocking":  # nobody uses what was made just now
+            if finding.table not in made or finding.rule in rules.ALWAYS:  # nobody uses what was made just now
                 yield replace(finding, revision=revisions[number])
 
 
 def _made(read: Iterable[list[Statement]]) -> set[str]:
-    return {s.table for found in read for s in found if (s.verb, s.kind) == ("create", "table")}
+    created = (s for found in read for s in found if s.verb == "create" and s.kind in ("table", "function"))
+    return {s.table for s in created if not s.has("or", "replace")}
 
 
 def _revisions(sql: Sequence[str]) -> list[str]:

@@ -100,6 +100,13 @@ ROW_SECURITY = (
     "-- leave it on, and give the role that has to see the rows a policy\n"
     "CREATE POLICY {table}_ROLE ON {table} TO ROLE USING (true);"
 )
+POLICY = (
+    "-- in one transaction, so that nobody meets the table without a policy; and a waiver that says who decided it\n"
+    "{sql};\nCREATE POLICY NAME ON {table} TO ROLE USING (CONDITION);"
+)
+GRANTS = (
+    "-- to the one role that needs it, or from the one that does not; then a waiver that says who decided it\n{sql};"
+)
 IF_NOT_EXISTS = (
     "-- in autocommit_block(): an index that a died run left invalid counts as existing\n"
     "DROP INDEX CONCURRENTLY IF EXISTS {index};\n{without};"

@@ -20,6 +20,7 @@ RESERVED = frozenset((
 ROLES = re.compile(
     r"supabase_\w+|authenticator|authenticated|anon|service_role|dashboard_user|pgbouncer|pgsodium\w*|pg_\w+"
 )
+EVERYBODY = ("anon", "public")  # PUBLIC, and the role of Supabase's API for who did not log in
 _LOOKS = ("", "select", "set", "reset", "show", "comment", "begin", "commit", "analyze", "explain")
 Tables = dict[str, Table]
 Rule = Callable[[Statement, Executed, Tables], Iterator[Finding]]
@@ -95,9 +96,36 @@ def _truncate(statement: Statement, executed: Executed, tables: Tables) -> Itera
 
 
 def _row_security(statement: Statement, executed: Executed, tables: Tables) -> Iterator[Finding]:
-    if statement.verb == "alter" and statement.has("disable", "row", "level", "security"):
-        why = "whoever has a grant on the table sees and changes every row of it"
-        yield _locking("disable-row-level-security", statement, executed, tables, why, remedies.ROW_SECURITY, "high")
+    freed = statement.has("no", "force", "row", "level", "security")
+    if statement.verb == "alter" and (freed or statement.has("disable", "row", "level", "security")):
+        whoever = "the table's owner" if freed else "whoever has a grant on the table"
+        why = f"{whoever} sees and changes every row of it"
+        yield _locking(
+            "disable-row-level-security", statement, executed, tables, why, remedies.ROW_SECURITY, "blocking"
+        )
+
+
+def _policy(statement: Statement, executed: Executed, tables: Tables) -> Iterator[Finding]:
+    if statement.kind == "policy" and statement.verb in ("drop", "alter") and not statement.has("rename", "to"):
+        why = "rows that it hid are seen, or rows that it showed are not"
+        yield _locking("change-policy", statement, executed, tables, why, remedies.POLICY, "blocking")
+
+
+def _grants(statement: Statement, executed: Executed, tables: Tables) -> Iterator[Finding]:
+    """A right that is taken, or given to everybody. It locks no table."""
+    default = statement.has("alter", "default", "privileges")
+    verb = next((t.text for t in statement.words if default and t.word("grant", "revoke")), statement.verb)
+    to = max((n for n, token in enumerate(statement.words) if token.word("to")), default=len(statement.words))
+    if verb == "revoke":
+        rule, why = "revoke", "who had the right and uses it fails from now on"
+    elif verb == "grant" and any(token.text in EVERYBODY for token in statement.words[to:]):
+        rule, why = "grant-to-everybody", "everybody who reaches the server or its API may do this"
+    else:
+        return
+    yield Finding(
+        rule=rule, severity="blocking", statement=one_line(executed.sql), table=statement.table, lock="",
+        blocks="nothing", why=why, safe=remedies.GRANTS.format(sql=executed.sql.strip()),
+    )  # fmt: skip
 
 
 def _if_not_exists(statement: Statement, executed: Executed, tables: Tables) -> Iterator[Finding]:
@@ -189,6 +217,10 @@ def _locking(
     )  # fmt: skip
 
 
-_RULES: tuple[Rule, ...] = (_unbatched, _drop_trigger, _truncate, _row_security, _if_not_exists, _reserved)
+_RULES: tuple[Rule, ...] = (
+    _unbatched, _drop_trigger, _truncate, _row_security, _policy, _grants, _if_not_exists, _reserved
+)  # fmt: skip
+ALWAYS = ("reserved", "grant-to-everybody")  # these count on what was made just now, too
 NAMES = ("unbatched-update", "unbatched-delete", "drop-trigger", "truncate", "disable-row-level-security",
-         "concurrently-if-not-exists", "reserved", "rewrite", "lock-over-scan")  # fmt: skip
+         "change-policy", "revoke", "grant-to-everybody", "concurrently-if-not-exists", "reserved", "rewrite",
+         "lock-over-scan")  # fmt: skip

@@ -27,7 +27,7 @@ _OPENS = {"begin", "then", "else", "loop"}  # after these, in a block of PL/pgSQ
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement, or one within a DO block. `table` as the catalogue names it, empty where it is about none."""
+    """One statement, or one within a DO block. `table`: of a table or function, as the catalogue names it; or empty."""
 
     verb: str
     kind: str
@@ -95,24 +95,31 @@ def _statement(found: Sequence[Token]) -> Statement:
 
 
 def _kind(verb: str, found: Sequence[Token]) -> tuple[str, str]:
-    """What the statement is about, `table`, `index`, `trigger` …, and the name of the table."""
+    """What the statement is about, `table`, `index`, `trigger` …, and the name of the table, or of the function."""
     if verb in ("update", "delete", "insert", "truncate", "lock", "merge", "copy"):
         start = next((n for n, t in enumerate(found) if n and not t.word("from", "into", "table", "only")), len(found))
         return "table", _name(found, start)
+    if verb in ("grant", "revoke"):
+        on = next((n for n, t in enumerate(found) if t.word("on")), len(found))
+        named = next((n for n in range(on + 1, len(found)) if not found[n].word(*_ONE)), len(found))
+        return "", "" if named < len(found) and found[named].word(*_MANY) else _name(found, named)
     if verb not in ("alter", "create", "drop", "comment"):
         return "", ""
     kind = next((t.text for n, t in enumerate(found[:8]) if n and t.kind == "word" and t.text in _KINDS), "")
     if kind in _ON and not (verb == "alter" and kind == "index"):
         on = next((n + 1 for n, t in enumerate(found) if t.word("on")), len(found))
         return kind, _name(found, on + 1 if on < len(found) and found[on].word("only") else on)
-    if kind != "table":
+    if kind not in _ONE:
         return kind, ""
-    at = next(n for n, t in enumerate(found) if t.word("table")) + 1
+    at = next(n for n, t in enumerate(found) if t.word(kind)) + 1
     while at < len(found) and found[at].word(*_NOISE):
         at += 1
     return kind, _name(found, at)
 
 
+_ONE = ("table", "function", "procedure")
+_MANY = ("all", "schema", "database", "sequence", "type", "domain", "language", "large", "foreign", "parameter",
+         "tablespace", "routine")  # fmt: skip
 _KINDS = {"table", "index", "trigger", "policy", "rule", "view", "sequence", "function", "procedure", "type", "schema",
           "extension", "role", "user", "domain", "database"}  # fmt: skip
 

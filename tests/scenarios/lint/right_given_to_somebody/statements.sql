@@ -1,0 +1,2 @@
+GRANT SELECT ON users TO reading;
+GRANT editors TO ann;
