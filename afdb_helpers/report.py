@@ -79,7 +79,9 @@ class Report:
         if self.ok:
             return self
         wanting = next((part for part in self.parts if not part.ok), self)
-        raise Refused(self.headline, why=wanting.headline, do=self.remedy or wanting.remedy or "see the rows above")
+        first = ", ".join(str(value) for value in self.rows[0].values() if value not in ("", None)) if self.rows else ""
+        why = first if wanting is self and first else wanting.headline
+        raise Refused(self.headline, why=why, do=self.remedy or wanting.remedy or "see the rows above")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON: headline, ok, remedy, rows, parts."""

@@ -306,12 +306,11 @@ def test_a_table_that_an_idle_session_holds_is_waited_for_and_then_changed(
 def test_a_protected_target_is_not_written_and_not_even_contacted(
     here: Path, arguments: tuple[str, ...], name: str, settings: dict[str, str]
 ) -> None:
-    started = time.monotonic()
+    """None of these answers, so the attempt would end with 4."""
     given = {key: value.replace("{s}", SECRET) for key, value in settings.items()}
     _fails(
         afdb(*arguments, "--target", name, cwd=here, **given), 3, f"target {name}", "is protected", "leaves a record"
     )
-    assert time.monotonic() - started < 5
 
 
 def test_a_protected_target_may_be_looked_at(here: Path, database: str) -> None:

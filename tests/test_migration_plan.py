@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import migration_plan, pages, revisions, targets
+from afdb_helpers import lint, migration_plan, pages, revisions, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migration_plan import MigrationPlan, offline
@@ -177,6 +178,23 @@ def test_a_rehearsal_of_something_else_is_not(database: str, graph: Graph) -> No
     assert plan.digest != rehearsed.digest
 
 
+FOUND = lint.check(
+    [lint.Executed(sql="DROP TABLE customer"), lint.Executed(sql="DROP TABLE invoice")],
+    {"customer": lint.Table(rows=10**6)},
+    waived=[lint.Waiver(rule="ban-drop-table", statement="DROP TABLE invoice", until=dt.date(2999, 1, 1), reason="x")],
+)  # fmt: skip
+
+
+def test_the_page_for_an_approver_says_what_lint_found_and_what_is_waived(database: str, graph: Graph) -> None:
+    plan = _make(database, graph, sql=["DROP TABLE customer"]).as_dict()
+    page = pages.plan(plan, None, FOUND.as_dict())
+    found, waived = page.split("## What lint says of the statements")[1].split("## SQL")[0].split("- waived: ")
+    assert "ban-drop-table | customer |" in found
+    assert "invoice" not in found, "what is waived does not count"
+    assert waived.startswith("ban-drop-table for DROP TABLE invoice, counts until 2999-01-01: x\n")
+    assert "lint says" not in pages.plan(plan), "nothing was linted"
+
+
 # --- its schema
 
 
@@ -187,6 +205,7 @@ def test_what_is_printed_as_json_is_as_the_shipped_schema_says(database: str, gr
     jsonschema.Draft202012Validator.check_schema(shipped)
     said = json.loads(json.dumps(_make(database, graph).as_dict()))
     jsonschema.validate(said, shipped)
+    jsonschema.validate(said | {"findings": list(FOUND.rows)}, shipped)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**said, "digest": "sha256:0"}, shipped)
 

@@ -49,6 +49,12 @@ def test_the_part_that_is_wanting_gives_the_reason() -> None:
         Report(headline="not as before", ok=False, parts=parts).raise_unless_ok()
 
 
+def test_without_such_a_part_the_first_row_gives_the_reason() -> None:
+    rows = ({"severity": "high", "rule": "drop-trigger", "seconds": None}, {"severity": "low", "rule": "other"})
+    with pytest.raises(Refused, match="why: high, drop-trigger\n"):
+        Report(headline="lint: 1 high, 1 low", ok=False, rows=rows, remedy="see there").raise_unless_ok()
+
+
 def test_a_report_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Report(headline="fine").ok = False  # type: ignore[misc]

@@ -65,6 +65,7 @@ def test_from_zero_to_production_as_the_page_says(shell: dict[str, str], tmp_pat
     digest = re.search(r"^digest: (sha256:\w{64})$", prepared.stdout, flags=re.MULTILINE)
     assert digest
     assert f"Digest `{digest[1]}`" in prepared.stdout  # the plan for the approver, in Markdown
+    assert "## What lint says of the statements\n\nlint: " in prepared.stdout
     apply = next(line for line in after.splitlines() if line.startswith("afdb apply"))
     for wrong in (apply.replace("sha256:…", f"sha256:{'0' * 64}"), re.sub(r" --reason .*", "", apply)):
         refused = bash(wrong.replace("sha256:…", digest[1]), shell)
@@ -78,6 +79,19 @@ def test_from_zero_to_production_as_the_page_says(shell: dict[str, str], tmp_pat
     assert well == ["discovery", "backup", "rehearsal", "migration", "verification"]
     approval = next(run for run in runs if run["outcome"] == "succeeded" and run["runbook"]["name"] == "migration")
     assert (approval["approval"]["approver"], approval["approval"]["digest"]) == ("alice", digest[1])
+
+
+def test_the_tutorial_goes_the_same_way() -> None:
+    """Its commands are those that are run above, and one that is refused (`test_a_protected_target_is_not_written`)."""
+    said = (ROOT / "docs" / "tutorial.md").read_text().split("## 2. ")[1]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", said, flags=re.DOTALL) for line in block.splitlines()]
+    shown = [line.split("  #")[0].strip() for line in lines if not line.startswith("source ")]
+    run = [
+        line.split("  #")[0].strip()
+        for block in blocks("## From zero to production", "sh")
+        for line in block.splitlines()
+    ]
+    assert [line for line in shown if line != "afdb upgrade --target production"] == run
 
 
 # --- the GitHub workflow
@@ -172,7 +186,7 @@ def test_no_input_or_secret_is_pasted_into_a_script() -> None:
 
 
 def test_the_example_for_airflow_is_python_and_its_commands_exist() -> None:
-    (code,) = blocks("## Headless: CI and cron", "python")
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), flags=re.DOTALL)
     ast.parse(code)
     from test_docs import wrong_with
 

@@ -63,17 +63,21 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
         from afdb_helpers.runbook import records
 
         chosen = targets.get(target)
-        seen = records.rehearsed(chosen)
+        seen = records.rehearsed(chosen, "plan.json", "rehearsal.json", "findings.json")
         with chosen.connect() as connection:
             direction = "downgrade" if down else "upgrade"
-            made = migration_plan.make(connection, reading.result(), revision, direction=direction, rehearsed=seen)
+            made = migration_plan.make(
+                connection, reading.result(), revision, direction=direction, rehearsed=seen.get("plan.json")
+            )
     made = offline.preview(made, project, chosen.dialect + "://")
+    measured, findings = (seen[n] if made.rehearsed else None for n in ("rehearsal.json", "findings.json"))
     if form == "text":
         say(made)
     elif form == "json":
-        click.echo(json.dumps(made.as_dict(), indent=1, ensure_ascii=False))
+        said = made.as_dict() | ({"findings": findings["rows"]} if findings else {})
+        click.echo(json.dumps(said, indent=1, ensure_ascii=False))
     else:
-        click.echo(pages.plan(made.as_dict(), records.measured(chosen) if made.rehearsed else None, form=form))
+        click.echo(pages.plan(made.as_dict(), measured, findings, form=form))
 
 
 @click.command()
@@ -81,10 +85,11 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
 @options.target
 @options.project
 def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> None:
-    """Take an unprotected target up the chain; a protected one is written only by `afdb run migration`."""
+    """Take an unprotected target up the chain; a protected one is written only by `afdb apply`."""
     from afdb_helpers import migrate
 
-    chosen, project = _unprotected(target, f"afdb run migration --target {target}"), revisions.find(ini, python=python)
+    chosen = _unprotected(target, f"afdb prepare {revision} --target {target}, then `afdb apply`")
+    project = revisions.find(ini, python=python)
     say(migrate.upgrade(chosen, project, revision=revision, note=journal()))
 
 
@@ -97,7 +102,7 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
     """Take an unprotected target down the chain."""
     from afdb_helpers import migrate
 
-    chosen = _unprotected(target, f"afdb run migration --target {target} --direction downgrade")
+    chosen = _unprotected(target, f"afdb prepare {revision} --down --target {target}, then `afdb apply`")
     project = revisions.find(ini, python=python)
     say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=journal()))
 

@@ -29,11 +29,11 @@ def lint(target: str, revision: str, threshold: Severity, python: str | None, in
 
     chosen, project = targets.get(target), revisions.find(ini, python=python)
     unseen: tuple[str, ...] = ()
-    seen, measured = records.rehearsed(chosen), records.measured(chosen)
+    seen = records.rehearsed(chosen, "plan.json", "rehearsal.json")
     with chosen.connect() as connection:
-        plan = migration_plan.make(connection, project.graph(), revision, rehearsed=seen)
-        if plan.rehearsed and measured:
-            found = linting.findings(measured, connection, project, threshold=threshold)
+        plan = migration_plan.make(connection, project.graph(), revision, rehearsed=seen.get("plan.json"))
+        if plan.rehearsed:
+            found = linting.findings(seen["rehearsal.json"], connection, project, threshold=threshold)
         else:
             found, unseen = linting.not_rehearsed(plan, connection, project, target=target, threshold=threshold)
             click.echo("not rehearsed: the SQL is what Alembic prints, and nothing is measured", err=True)

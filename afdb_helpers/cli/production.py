@@ -83,10 +83,12 @@ def prepare(
     way = {"revision": revision, "direction": direction, "drop_data": str(drop_data).lower()}
     last = run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
     plan = migration_plan.from_content(json.loads((last.folder / "plan.json").read_bytes())["content"])
-    rehearsal = json.loads((last.folder / "rehearsal.json").read_bytes())
+    rehearsal, findings = (
+        json.loads((last.folder / f"{name}.json").read_bytes()) for name in ("rehearsal", "findings")
+    )
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(pages.plan(plan.as_dict(), rehearsal))
+            file.write(pages.plan(plan.as_dict(), rehearsal, findings))
     say(plan)
     click.echo(f"digest: {plan.digest}")
     click.echo(f"next:   {gates.asked(plan, chosen)}")
@@ -162,7 +164,7 @@ def planned(target: Target, revision: str, direction: str) -> MigrationPlan:
     from afdb_helpers import migrate
     from afdb_helpers.runbook import records
 
-    project, seen = revisions.find(), records.rehearsed(target)
+    project, seen = revisions.find(), records.rehearsed(target, "plan.json").get("plan.json")
     with target.connect() as connection:
         return migrate.plan(connection, project, revision, direction, rehearsed=seen)
 

@@ -67,12 +67,21 @@ def target(name: str, runs: Sequence[history.Short], moves: Sequence[history.Sho
                  **history.view(name, runs, moves))  # fmt: skip
 
 
-def plan(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, *, form: str = "markdown") -> str:
-    """A migration plan to read before it is approved, as `markdown` or as one `html` page."""
+def plan(
+    plan: Mapping[str, Any],
+    rehearsal: Mapping[str, Any] | None = None,
+    findings: Mapping[str, Any] | None = None,
+    *,
+    form: str = "markdown",
+) -> str:
+    """A migration plan to read before it is approved, as `markdown` or as one `html` page.
+
+    `rehearsal` and `findings` are what its rehearsal's record holds as rehearsal.json and findings.json.
+    """
     from afdb_helpers.pages import plans
     from afdb_helpers.pages.cells import markdown
 
-    text = plans.markdown(plan, rehearsal)
+    text = plans.markdown(plan, rehearsal, findings)
     if form == "markdown":
         return text
     title = f"Migration plan {plan['digest'][:19]}"

@@ -8,8 +8,12 @@ from typing import Any
 WAITS = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")  # what an application waits for
 
 
-def markdown(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None) -> str:
-    """The plan with what its rehearsal saw: what will run, where, which locks, what became of the data, the digest."""
+def markdown(
+    plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, findings: Mapping[str, Any] | None = None
+) -> str:
+    """The plan with what its rehearsal saw: what will run, where, which locks, what became of the data, the digest;
+    and what lint says of its statements.
+    """
     content = plan["content"]
     target = content["target"]
     where = f"database `{target['database']}`, server `{target.get('system_identifier') or 'not told'}`"
@@ -27,6 +31,8 @@ def markdown(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None
         held = [h for h in rehearsal.get("holds", ()) if h["lock"] in WAITS]
         rows = [[h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", str(h["statement"])] for h in held]
         out += _table(["Table", "Lock", "Held for", "From statement"], rows)
+    if findings:
+        out += _findings(findings)
     if content["direction"] == "adopt":
         out += ["No revision runs: the stamp is written, which was found to be true of the schema.", ""]
         return "\n".join(out)
@@ -39,6 +45,21 @@ def markdown(plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None
     if flagged:
         out += ["A revision that is not previewable reads the database: its SQL is missing here, or another.", ""]
     return "\n".join([*out, *(f"```sql\n{sql.strip()}\n```\n" for sql in content["sql"] or printed)])
+
+
+def _findings(said: Mapping[str, Any]) -> list[str]:
+    """What lint found: what counts line by line, what is waived by waiver."""
+    counts = [row for row in said["rows"] if not row["waived"]]
+    rows = [
+        [row["severity"], row["rule"], row["table"], row["blocks"] or "nobody",
+         "" if row["seconds"] is None else f"{row['seconds']:.3f} s, {row['known']}", f"`{row['statement']}`"]
+        for row in counts
+    ]  # fmt: skip
+    out = ["## What lint says of the statements", "", f"{said['headline']}.", ""]
+    out += _table(["Severity", "Rule", "Table", "Blocks", "For", "Statement"], rows)
+    waivers = [row for part in said["parts"] for row in part["rows"] if "until" in row]
+    out += [f"- waived: {w['rule']} for {w['for']}, {w['state']} until {w['until']}: {w['reason']}" for w in waivers]
+    return [*out, *([""] if waivers else []), "Why, and each safe form: `afdb lint`.", ""] if said["rows"] else out
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -179,16 +179,12 @@ def check(folder: Path) -> Report:
     return Report(headline=f"sealed: {count(len(sealed), 'file')}, as the run left them")
 
 
-def rehearsed(target: Target) -> dict[str, Any] | None:
-    """The plan that the newest good rehearsal for a target left, as runbook 04 takes it; None without one."""
+def rehearsed(target: Target, *names: str) -> dict[str, dict[str, Any]]:
+    """What the newest good rehearsal for a target, the one that runbook 04 takes, left under these names; empty
+    without one.
+    """
     folder = latest(record.root(environment()), "rehearsal", target=target.name, audited=target.protected)
-    return evidence(folder, "plan.json")[0] if folder else None
-
-
-def measured(target: Target) -> dict[str, Any] | None:
-    """What that rehearsal measured, its `rehearsal.json`; None without one."""
-    folder = latest(record.root(environment()), "rehearsal", target=target.name, audited=target.protected)
-    return evidence(folder, "rehearsal.json")[0] if folder else None
+    return {name: evidence(folder, name)[0] for name in names} if folder else {}
 
 
 def evidence(folder: Path, name: str) -> tuple[dict[str, Any], str]:
