@@ -96,7 +96,8 @@ def test_where_the_server_keeps_its_identifier_to_itself_the_rest_is_said(databa
 def test_a_sqlite_database_is_its_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.db"
     _run(url, "CREATE TABLE t (i int)")
-    assert _key(url) == {"dialect": "sqlite", "system_identifier": None, "database": f"{tmp_path}/x.db", "oid": None}
+    nothing = {"system_identifier": None, "timeline": None, "oid": None}
+    assert _key(url) == {"dialect": "sqlite", "database": f"{tmp_path}/x.db", **nothing}
 
 
 # --- heads

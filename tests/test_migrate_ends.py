@@ -219,16 +219,9 @@ def test_a19_the_control_without_the_look_it_would_have_been_changed(
 ) -> None:
     monkeypatch.setattr(outcomes, "refuse_elsewhere", lambda *_: None)
     other = new_database()
-    env = fresh.ini.parent / "migrations" / "env.py"
-    env.write_text(
-        env.read_text().replace(
-            "    connectable = engine_from_config(",
-            f"    import sqlalchemy\n    connectable = sqlalchemy.create_engine({other!r})\n    dict(",
-        )
-    )
     projects.add(fresh, "1a", None, TABLE)
     with contextlib.suppress(Incomplete):
-        migrate.upgrade(target, fresh)
+        migrate.upgrade(target, _going(fresh, targets.parse("x", other, {})))
     assert migrate.standing(targets.parse("x", other, {}))["revisions"] == ["1a"]
 
 
@@ -287,6 +280,38 @@ def test_a19_a_clone_that_took_the_databases_name_is_refused(target: Target, fre
     assert migrate.standing(target)["revisions"] == []
     _run(admin, f'DROP DATABASE "{name}" WITH (FORCE)', f'ALTER DATABASE "{name}_old" RENAME TO "{name}"')
     assert migrate.carry_out(target, fresh, plan).changed, "the control: the database that was planned for"
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_a19_a_promoted_copy_is_not_the_database_that_was_planned_for(
+    looked: bool, target: Target, fresh: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a replica or a base backup all is the same, identifier, oid, name, content and schema; but the timeline."""
+    projects.add(fresh, "1a", None, TABLE)
+    if not looked:
+        key = catalog.Identity.key
+        monkeypatch.setattr(catalog.Identity, "key", lambda self: {**key(self), "timeline": None})
+    with target.connect() as connection:
+        plan = migration_plan.make(connection, fresh.graph())
+    with servers.replica(postgres) as copy:
+        _run(targets.parse("admin", copy.url("postgres"), {}), "SELECT pg_promote()")
+        there = targets.parse("default", copy.url(target.database or ""), {})
+        if looked:
+            with pytest.raises(Refused, match="not what the plan was made for") as caught:
+                migrate.carry_out(there, fresh, plan)
+            assert "another database answers under its name" in caught.value.why
+            with pytest.raises(Refused, match="not to target default"):
+                migrate.upgrade(target, _going(fresh, there))
+        else:
+            assert migrate.carry_out(there, fresh, plan).changed, "the control: nothing else tells them apart"
+
+
+def _going(project: Project, target: Target) -> Project:
+    """The project with an env.py that goes to the target, whatever it is told."""
+    env = project.ini.parent / "migrations" / "env.py"
+    there = f"    import sqlalchemy\n    connectable = sqlalchemy.create_engine({target.secret_url()!r})\n    dict("
+    env.write_text(env.read_text().replace("    connectable = engine_from_config(", there))
+    return project
 
 
 QUIET = """

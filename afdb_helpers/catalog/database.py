@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 VERSION_TABLE = revisions.VERSION_TABLE
+_TOLD = """
+SELECT has_function_privilege('pg_control_system()', 'execute')
+   AND has_function_privilege('pg_control_checkpoint()', 'execute')
+"""  # hosted servers keep these to themselves
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which database this is. `system_identifier` is None where the role may not read it; SQLite has a file instead."""
+    """Which database this is. `system_identifier` is None where the role may not read it; SQLite has a file instead.
+    `timeline` is what the files of its log begin with: another one after each promotion and recovery to a moment."""
 
     dialect: str
     system_identifier: str | None
+    timeline: str | None
     database: str
     oid: int | None
     version: str
@@ -31,7 +38,7 @@ class Identity:
 
     def key(self) -> dict[str, Any]:
         """The part that stays the same as long as it is the same database: what approvals and backups are bound to."""
-        names = ("dialect", "system_identifier", "database", "oid")
+        names = ("dialect", "system_identifier", "timeline", "database", "oid")
         return {name: getattr(self, name) for name in names}
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,22 +54,20 @@ def identity(connection: Connection) -> Identity:
         file = next(str(one["file"]) for one in attached if one["name"] == "main")
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         clock = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        return Identity("sqlite", None, file, None, version, None, False, clock)
-    from sqlalchemy.exc import ProgrammingError
-
-    try:
-        row = connection.exec_driver_sql(question("identity")).mappings().one()
-    except ProgrammingError:  # hosted servers keep pg_control_system() to themselves
-        withheld = question("identity").replace("(SELECT system_identifier::text FROM pg_control_system())", "NULL")
-        row = connection.exec_driver_sql(withheld).mappings().one()
-    return Identity(dialect="postgresql", **row)
+        return Identity("sqlite", None, None, file, None, version, None, False, clock)
+    sql = question("identity")
+    if not connection.exec_driver_sql(_TOLD).scalar_one():  # the server would refuse the whole question
+        sql = re.sub(r"\(SELECT [^\n]+ FROM pg_control_\w+\(\)\)", "NULL", sql)
+    return Identity(dialect="postgresql", **connection.exec_driver_sql(sql).mappings().one())
 
 
 def is_same(ours: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
     """Whether a session of the Alembic process stands on the database of these facts, by what it said of itself."""
     if ours["dialect"] == "sqlite":
         return said.get("dialect") == "sqlite" and Path(said["database"]).resolve() == Path(ours["database"]).resolve()
-    known = [key for key in ("system_identifier", "oid", "database") if ours[key] is not None and said.get(key)]
+    known = [
+        key for key in ("system_identifier", "timeline", "oid", "database") if ours[key] is not None and said.get(key)
+    ]
     return "oid" in known and all(str(said[key]) == str(ours[key]) for key in known)
 
 

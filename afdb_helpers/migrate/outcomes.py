@@ -87,7 +87,8 @@ def standing(target: Target) -> dict[str, Any]:
 def identity(target: Target) -> dict[str, Any]:
     """Which database the target is; nothing where it is a file that is still to be made."""
     if target.dialect == "sqlite":
-        return {"dialect": "sqlite", "system_identifier": None, "database": str(target.file()), "oid": None}
+        server = {"system_identifier": None, "timeline": None}
+        return {"dialect": "sqlite", **server, "database": str(target.file()), "oid": None}
     with target.connect() as connection:
         return catalog.identity(connection).key()
 

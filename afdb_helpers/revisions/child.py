@@ -32,11 +32,11 @@ _WHERE = """
 SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
        pg_backend_pid(), txid_current_if_assigned()::text FROM pg_database d WHERE d.datname = current_database()
 """
-_SIGN = """
-DO $afdb$ BEGIN EXECUTE {};
+_SIGN = """DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$
 """
-_SET, _SYSTEM = "SELECT set_config({}, {}, false)", "SELECT system_identifier::text FROM pg_control_system()"
+_SET = "SELECT set_config({}, {}, false)"
+_SYSTEM = "SELECT system_identifier::text, left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
 
 class Channel:
@@ -100,8 +100,8 @@ class Observer:
             ask(connection, _SET.format(quoted(name), quoted(value)))
         connection.connection.commit()
         facts = where(connection)
-        with contextlib.suppress(Exception):  # hosted servers keep it to themselves
-            facts["system_identifier"] = ask(connection, _SYSTEM)[0][0]
+        with contextlib.suppress(Exception):  # hosted servers keep it to themselves, and a replica has no such place
+            facts["system_identifier"], facts["timeline"] = ask(connection, _SYSTEM)[0]
         connection.connection.rollback()
         return facts
 
