@@ -26,7 +26,7 @@ from afdb_helpers import runbook
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
 from afdb_helpers.runbook import audit, outcome, record, records
 from afdb_helpers.runbook.engine import Stopped
-from afdb_helpers.runbook.kernels import without_grammar
+from afdb_helpers.runbook.kernels import FORMATS, without
 
 PAPERMILL = Path(sys.executable).with_name("papermill")
 CANARY = "k4Nary/p+w d"  # what a password may hold: each of its encodings differs
@@ -50,7 +50,7 @@ def papermill(*arguments: str, cwd: Path, **given: str) -> subprocess.CompletedP
 
 def through_papermill(source: Path, output: str | Path, **options: Any) -> None:
     """papermill's function with our engine."""
-    with without_grammar():
+    with without(*FORMATS):
         from papermill import execute_notebook
     execute_notebook(str(source), str(output), engine_name="afdb", progress_bar=False, **options)
 
@@ -87,6 +87,13 @@ finally:
 
 
 # ── what success takes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_loads_none_of_papermills_stores_and_leaves_them_to_be_had(tmp_path: Path) -> None:
+    small(tmp_path, "1")
+    code = "import sys\nfrom afdb_helpers import runbook\nassert runbook.execute('small.ipynb').ok\n"
+    code += "assert 'papermill' in sys.modules\nassert not {'boto3', 'pyarrow'} & set(sys.modules)\nimport boto3\n"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=settings(), check=True, timeout=120)
 
 
 def test_a_run_that_closes_as_ok_after_every_cell_has_succeeded(where: Path, tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ import click
 
 from afdb_helpers.errors import AfdbError, ConfigError, Interrupted
 from afdb_helpers.runbook import catalogue, record, request, running
-from afdb_helpers.runbook.kernels import Kernels, without_grammar
+from afdb_helpers.runbook.kernels import FORMATS, Kernels, without
 from afdb_helpers.runbook.outcome import Failure
 from afdb_helpers.runbook.running import Running, RunResult
 from afdb_helpers.runbook.signals import Signals
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+_STORES = ("boto3", "pyarrow")  # of papermill's own stores, half of its import; a runbook is a file
 
 
 def execute(
@@ -128,7 +130,7 @@ class AfdbEngine:
 
 
 def _through_papermill(run: Running) -> None:
-    with without_grammar():
+    with without(*FORMATS, *_STORES):
         import papermill
     path = str(run.request.runbook.path).replace("{", "{{").replace("}", "}}")
     try:

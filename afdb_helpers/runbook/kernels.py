@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHUTDOWN = 1.5  # seconds for a kernel to leave by itself; about one in twelve of ipykernel 7 hangs in its own exit
 _NOT_FOR_CELLS = ("AFDB_RUN_DIR", "AFDB_RUN_ID", "AFDB_RUN_LEDGER", "AFDB_SIGNING_KEY")  # the engine signs, no cell
+FORMATS = ("isoduration", "rfc3986_validator", "rfc3987_syntax")
 _SOCKET_PATH = 100  # characters, a little under what the kernel of the operating system takes
 
 
@@ -173,20 +174,18 @@ class Kernels:
 
 
 @contextlib.contextmanager
-def without_grammar() -> Iterator[None]:
-    """Import nbformat without an optional check of jsonschema's that compiles a grammar for more than a second.
+def without(*modules: str) -> Iterator[None]:
+    """What the block imports finds none of these optional modules, unless they are loaded already.
 
-    It concerns the `iri` format, which the notebook schema does not use.
+    `FORMATS` are checks of jsonschema's that no schema here asks for, one of which compiles a grammar for a second.
     """
-    missing: Any = None
-    hidden = "rfc3987_syntax" not in sys.modules
-    if hidden:
-        sys.modules["rfc3987_syntax"] = missing
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules["rfc3987_syntax"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _this_interpreter() -> Any:

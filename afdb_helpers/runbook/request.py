@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.runbook import catalogue, leaks, parameters, provenance
-from afdb_helpers.runbook.kernels import without_grammar
+from afdb_helpers.runbook.kernels import FORMATS, without
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -143,7 +143,7 @@ def _refuse_executed(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _notebook(path: Path, text: str) -> NotebookNode:
-    with without_grammar():
+    with without(*FORMATS):
         import nbformat
     try:
         notebook: NotebookNode = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]

@@ -33,9 +33,9 @@ def check(data: Mapping[str, Any]) -> None:
 
 @cache
 def _validator() -> Draft202012Validator:
-    from afdb_helpers.runbook.kernels import without_grammar
+    from afdb_helpers.runbook.kernels import FORMATS, without
 
-    with without_grammar():
+    with without(*FORMATS):
         from jsonschema import Draft202012Validator
 
     return Draft202012Validator(schema())
