@@ -1,7 +1,7 @@
 # `make` lists the targets. Each builds what it needs in .venv, once.
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # a start without bytecode takes two to three times as long
-.PHONY: help demo lab test check bench docs book release lock clean
+.PHONY: help demo lab test check check-types check-style check-pages bench docs book release lock clean
 
 # The first interpreter on PATH that is new enough; `make PYTHON=/path/to/python3 …` names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -28,19 +28,26 @@ lab: $(READY) ## JupyterLab with the runbooks on the demo database
 	@$(BIN)/afdb lab
 
 test: $(READY) ## the tests, on real PostgreSQL and real kernels
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --durations=10
 
 check: $(READY) ## ruff, mypy --strict, import contract, generated docs, notebooks
+	@$(MAKE) --no-print-directory -j2 check-types check-style check-pages
+
+check-types:
+	@$(BIN)/mypy
+
+check-style:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
-	@$(BIN)/afdb docs --check
 	@$(BIN)/nbstripout --verify --keep-id runbooks/*.ipynb
 	@$(BIN)/python -m afdb_helpers.runbook.lint
-	@$(BOOK) --site-dir .site && rm -rf .site
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+check-pages:
+	@PYTHONPATH=. $(BIN)/cog --check $$(grep -rl '\[\[\[cog' docs README.md)
+	@$(BIN)/afdb docs --check
+	@$(BOOK) --site-dir .site && rm -rf .site
 
 docs: $(READY) ## write the generated parts of the docs anew
 	@$(BIN)/afdb docs
