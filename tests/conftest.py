@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +15,11 @@ from afdb_helpers.embedded_postgres import Server
 _numbers = itertools.count()
 settings.register_profile("busy machine", deadline=None)  # a time is measured in benchmarks/, never tested
 settings.load_profile("busy machine")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One for each core; four at most, since each has servers of its own and a container counts its host's cores."""
+    return min(4, os.cpu_count() or 2)
 
 
 def _server(version: int) -> Iterator[Server]:
@@ -70,8 +76,6 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own targets must not leak into the tests; a runbook that is being edited can be tested."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("AFDB_", "POSTGRES_", "SUPABASE_", "PG")) or name.endswith("DATABASE_URL"):
             monkeypatch.delenv(name)
