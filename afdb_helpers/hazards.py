@@ -173,17 +173,21 @@ def _refused(target: Target, why: str) -> Refused:
     )
 
 
-def _room(connection: Connection) -> dict[str, str] | None:
-    """The disk, where it is this machine's and the role may know which: less room than twice the largest table."""
+def free(connection: Connection) -> int | None:
+    """Bytes free where the server keeps its data; None where that is another machine's or the role may not know it."""
     asked = "SELECT current_setting('data_directory') WHERE pg_has_role('pg_read_all_settings', 'USAGE')"
     where = connection.exec_driver_sql(asked).scalar()  # asked for without the right, it would end a transaction
-    if where is None:
+    near = connection.engine.url.host in (None, "", "localhost", "127.0.0.1")
+    if where is None or not near or not os.access(where, os.R_OK):
         return None
-    if connection.engine.url.host not in (None, "", "localhost", "127.0.0.1") or not os.access(where, os.R_OK):
-        return None
-    free = os.statvfs(where).f_bavail * os.statvfs(where).f_frsize
+    return os.statvfs(where).f_bavail * os.statvfs(where).f_frsize
+
+
+def _room(connection: Connection) -> dict[str, str] | None:
+    """Less room than twice the largest table, where it can be known."""
+    left = free(connection)
     largest = max((row["bytes"] or 0 for row in catalog.sizes(connection).rows), default=0)
-    if free > 2 * largest:
+    if left is None or left > 2 * largest:
         return None
-    what = f"{catalog.human(free)} free, and the largest table takes {catalog.human(largest)}"
+    what = f"{catalog.human(left)} free, and the largest table takes {catalog.human(largest)}"
     return {"hazard": "disk", "what": what, "remedy": "make room on the server's disk"}

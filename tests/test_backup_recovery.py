@@ -64,7 +64,7 @@ def test_everything_comes_back_and_is_compared(rich: Backup, database: str) -> N
     done = backup.restore(rich, target_of(database), note=lambda event, **facts: seen.append((event, facts)))
     assert "schema and every value equal" in done.headline
     assert "ANALYZE" in done.remedy
-    assert [event for event, _ in seen] == ["evidence", "change.intent", "change.result"]
+    assert [event for event, _ in seen] == ["evidence", "room", "change.intent", "change.result"]
     assert seen[0][1]["sha256"] == rich.seal.removeprefix("sha256:")
     with session(database) as cursor:
         cursor.execute("SELECT count(*) FROM mv")
@@ -167,6 +167,35 @@ def test_only_a_proven_backup_of_the_same_kind_is_restored(rich: Backup, lite: B
     with pytest.raises(Refused, match="it is unproven") as caught:
         backup.restore(store.read(lite.path), file(lite.path.with_name("x.db")))
     assert caught.value.do == f"afdb backups prove {lite.id}"
+
+
+class Full:
+    f_bavail, f_frsize = 1, 512
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_a38_a_target_without_room_is_refused_before_it_is_touched(
+    kind: str, rich: Backup, lite: Backup, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, target = (rich, target_of(database)) if kind == "postgresql" else (lite, file(tmp_path / "new.db"))
+    noted: dict[str, dict[str, Any]] = {}
+    with monkeypatch.context() as full:
+        full.setattr(os, "statvfs", lambda path: Full)
+        with pytest.raises(Refused, match="there is no room for backup") as caught:
+            backup.restore(made, target, note=lambda event, **facts: noted.update({event: facts}))
+    assert "512 B are free" in caught.value.why
+    assert noted["room"]["free"] == 512
+    assert "change.intent" not in noted
+    backup.restore(made, target)  # the control: it is empty, and nothing else was in the way
+
+
+def test_a38_the_room_on_another_machines_disk_is_said_not_to_be_known(
+    rich: Backup, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as a data folder that is not here
+    noted: dict[str, dict[str, Any]] = {}
+    backup.restore(rich, target_of(database), note=lambda event, **facts: noted.update({event: facts}))
+    assert noted["room"] == {"needed": rich.manifest["database"]["bytes"], "free": None}
 
 
 def test_a_changed_file_is_found_before_the_target_is_touched(

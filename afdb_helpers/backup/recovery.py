@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, hazards, targets
-from afdb_helpers.backup import client, proving, reserved, restoring
+from afdb_helpers.backup import client, proving, reserved, restoring, room
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.dumping import DATABASE
 from afdb_helpers.backup.restoring import growing, not_restorable
@@ -66,6 +66,7 @@ def restore(
     stores.fetch(backup)
     if wrong := stores.differences(backup):
         raise not_restorable(backup, wrong)
+    room.for_target(backup, target, note)
     if target.dialect == "sqlite":
         _file(backup, target, note)
     else:
