@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,7 @@ import chain
 import pytest
 from alembic.util import CommandError
 from chain import SERVERS, Maker
-
-from afdb_helpers import migrate, targets, verification
-from afdb_helpers.revisions import Project
+from commandline import afdb
 
 TWO = ["postgresql 18", "sqlite"]
 STAMP = "61666462-0002-8000-8000-{:012d}"
@@ -70,21 +67,25 @@ def test_a39_down_and_up_again_keeps_every_value_and_every_number(server: str, m
     assert chain.rows(url) == down
 
 
-def test_a39_a_value_lost_at_the_change_is_found_and_the_way_back_keeps_what_was_written_since(make: Maker) -> None:
-    url, ours = make("postgresql 18", "at_001"), Project(chain.ROOT / "alembic.ini")
-    target, first = targets.parse("default", url, {}), chain.rows(url)
-    with target.connect() as connection:
-        before = json.loads(json.dumps(migrate.state(connection).as_dict()))
-    chain.upgrade(url)
-    with target.connect() as connection:
-        assert verification.data(connection, before, ours).ok, "the control: as it is, nothing is found"
+def test_a39_a_difference_found_after_the_change_is_gone_back_from_by_the_runbook_with_every_write_since(
+    make: Maker, tmp_path: Path
+) -> None:
+    url = make("postgresql 18", "at_001")
+    first, settings = chain.rows(url), {"DATABASE_URL": url, "AFDB_RECORDS": str(tmp_path / "records")}
+
+    def run(*words: str) -> tuple[int, str]:
+        done = afdb("run", *words, cwd=chain.ROOT, **settings)
+        return done.returncode, done.stdout + done.stderr
+
+    assert run("migration")[0] == 0
+    assert run("verification")[0] == 0, "the control: as it is, nothing is found"
     chain.execute(url, "UPDATE agents SET name = 'another' WHERE id = 'a1'")
-    with target.connect() as connection:
-        found = verification.data(connection, before, ours)
-    assert not found.ok
-    assert [(row["table"], row["differs"]) for row in found.rows if row["differs"]] == [("agents", "name")]
+    code, said = run("verification")
+    assert code == 3, said
+    assert "data: 1 " in said
     chain.execute(url, SINCE)
-    chain.downgrade(url)
+    code, said = run("migration", "--direction", "downgrade", "--revision", "001")
+    assert code == 0, said
     down = chain.rows(url)
     assert chain.catalogue(url) == make.fresh("postgresql 18", "001")
     assert set(down["audit_logs"]) == set(first["audit_logs"]) | {STAMP.format(10), STAMP.format(12)}
