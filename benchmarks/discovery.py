@@ -27,7 +27,8 @@ sa.Table("tenant", metadata, sa.Column("id", sa.Integer, primary_key=True))
 for n in range({tables}):
     sa.Table(f"t{{n:04}}", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(40)),
              sa.Column("tenant_id", sa.Integer, sa.ForeignKey("tenant.id"), index=True),
-             sa.Column("price", sa.Numeric(12, 2)), sa.Column("body", sa.JSON), sa.Column("created_at", sa.DateTime))
+             sa.Column("price", sa.Numeric(12, 2)), sa.Column("body", sa.JSON), sa.Column("created_at", sa.DateTime),
+             *[sa.Column(f"more_{{i}}", sa.Integer) for i in range({more})])
 """
 ENV = """
 import os, sys, sqlalchemy as sa
@@ -62,10 +63,11 @@ print(len(asked))
 """
 
 
-def project(folder: Path, tables: int) -> None:
+def project(folder: Path, tables: int, *, more: int = 0) -> None:
+    """A project of so many tables of six columns and `more`."""
     versions = folder / "migrations" / "versions"
     versions.mkdir(parents=True)
-    (folder / "shop.py").write_text(SHOP.format(tables=tables))
+    (folder / "shop.py").write_text(SHOP.format(tables=tables, more=more))
     (folder / "migrations" / "env.py").write_text(ENV)
     (versions / "1a_first.py").write_text(FIRST)
     (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = .\n")
