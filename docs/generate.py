@@ -6,6 +6,7 @@ machine: no paths, no times, no width taken from the terminal.
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import click
-    from sqlalchemy import Column, ForeignKey, Table
 
     from afdb_helpers.runbook.catalogue import Runbook
 
@@ -144,6 +144,39 @@ def runbook_parameters() -> str:
     return "\n".join(out)
 
 
+# --- The library -----------------------------------------------------------------------------------------------------
+
+
+def library() -> str:
+    """What the cells of the runbooks call: the sentence of each, and which runbooks."""
+    used: dict[str, list[str]] = {}
+    for book in _books():
+        code = "\n".join(
+            "".join(cell["source"])
+            for cell in json.loads(book.path.read_text())["cells"]
+            if cell["cell_type"] == "code"
+        )
+        imported = re.findall(r"\w+", " ".join(re.findall(r"^from afdb_helpers import (.*)$", code, re.MULTILINE)))
+        code = re.sub(r'"[^"\n]*"', "", code)
+        for name in sorted(set(re.findall(rf"\b(?:{'|'.join(imported)})\.\w+", code))):
+            used.setdefault(name, []).append(book.path.stem[:2])
+    rows = [[f"`{name}`", _sentence(*name.split(".")), ", ".join(used[name])] for name in sorted(used)]
+    return table(["Name", "Gives", "Runbooks"], rows)
+
+
+def library_for_revisions() -> str:
+    """What a revision may call, `online.__all__`."""
+    from afdb_helpers import online
+
+    return table(["Name", "Does"], [[f"`online.{name}`", _sentence("online", name)] for name in online.__all__])
+
+
+def _sentence(module: str, name: str) -> str:
+    found = getattr(importlib.import_module(f"afdb_helpers.{module}"), name)
+    paragraph = " ".join((found.__doc__ or "").strip().split("\n\n")[0].split())
+    return re.split(r"(?<=[.])\s", paragraph)[0].rstrip(".")
+
+
 # --- Discovery --------------------------------------------------------------------------------------------------------
 
 
@@ -168,59 +201,6 @@ def advice() -> str:
         out += [f"### {one.name}", "", f"**{one.title}.** {one.why}", "", f"What helps: {one.remedy}", ""]
         out += [f"Asked by [`{file}`](../afdb_helpers/sql/{file}).", ""]
     return "\n".join(out)
-
-
-# --- The data model ---------------------------------------------------------------------------------------------------
-
-
-def model_summary() -> str:
-    """One row a table: where it comes from and what it is for."""
-    rows = [[f"[`{t.name}`](#{t.name})", _since(t), str(len(t.columns)), t.info["purpose"]] for t in _tables()]
-    return table(["Table", "Since", "Columns", "Purpose"], rows)
-
-
-def model_tables() -> str:
-    """One section a table: columns, what they refer to, what refers to them, indexes."""
-    return "\n".join(_section(one) for one in _tables())
-
-
-def model_diagram() -> str:
-    """The entities with their keys, and a line for each foreign key."""
-    lines = ["erDiagram"]
-    for one in _tables():
-        lines += [f"    {one.name} {{", *(f"        {_kind(c)} {c.name} {_keys(c)}" for c in _marked(one)), "    }"]
-    for key in _foreign_keys():
-        many = "o{"
-        one_side = "|o" if key.parent.nullable else "||"
-        lines.append(f"    {key.column.table.name} {one_side}--{many} {key.parent.table.name} : {key.parent.name}")
-    return f"```mermaid\n{chr(10).join(lines)}\n```\n"
-
-
-def model_changes() -> str:
-    """What 002 makes of each table, as the revision itself declares it."""
-    from afdb_helpers import revisions as chain
-
-    declared = chain.find(ROOT / "alembic.ini").graph().get("002").mapping or {}
-    rows = []
-    for one in _tables():
-        said = declared.get(one.name, {})
-        renamed = [f"`{old}` → `{new}`" for old, new in said.get("renamed", {}).items()]
-        lists = [[f"`{name}`" for name in said.get(kind, [])] for kind in ("added", "indexes")]
-        first = "new table" if said.get("created") else ", ".join(renamed) or ("" if said else "unchanged")
-        rows.append([f"`{one.name}`", first, *map(", ".join, lists)])
-    return table(["Table", "Renamed", "Columns added", "Indexes added"], rows)
-
-
-def model_counts() -> str:
-    """The size of the schema in one sentence."""
-    tables = _tables()
-    old = [one for one in tables if _since(one) == "001"]
-    columns = sum(len(one.columns) for one in tables)
-    indexes = sum(len(one.indexes) for one in tables)
-    return (
-        f"{len(tables)} tables ({len(old)} from 001, {len(tables) - len(old)} new in 002), {columns} columns,"
-        f" {len(list(_foreign_keys()))} foreign keys, {indexes} indexes beside the primary keys.\n"
-    )
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
@@ -280,69 +260,3 @@ def _facts(book: Runbook) -> dict[str, str]:
     lines = [line.strip().strip("|") for line in opening.splitlines() if line.startswith("|")]
     heads, values = ([cell.strip() for cell in line.split("|")] for line in (lines[0], lines[2]))
     return dict(zip(heads, values, strict=True))
-
-
-def _tables() -> list[Table]:
-    """In the order of the models, which is that of schema and docs."""
-    from afdb_helpers.models import metadata
-
-    return list(metadata.tables.values())
-
-
-def _since(one: Table) -> str:
-    return "002" if all(column.info["origin"] == "added" for column in one.columns) else "001"
-
-
-def _section(one: Table) -> str:
-    heads = ["Column", "Type", "Null", "Default", "Origin", "Note"]
-    own = [f"`{key.parent.name}` → `{key.target_fullname}`" for key in _foreign_keys() if key.parent.table is one]
-    others = [f"`{key.parent.table.name}.{key.parent.name}`" for key in _foreign_keys() if key.column.table is one]
-    indexes = [
-        f"{'unique ' if index.unique else ''}`{index.name}` ({', '.join(f'`{c.name}`' for c in index.columns)})"
-        for index in sorted(one.indexes, key=lambda index: str(index.name))
-    ]
-    out = [f"### {one.name}", "", f"{one.info['purpose']} {_origin(one)}", "", table(heads, map(_row, one.columns))]
-    for title, items in (("Refers to", own), ("Referred to by", others), ("Indexes", indexes)):
-        out += [f"{title}: {', '.join(items) or 'none'}.", ""]
-    return "\n".join(out)
-
-
-def _origin(one: Table) -> str:
-    return "New in 002." if _since(one) == "002" else "Since 001."
-
-
-def _row(column: Column[object]) -> list[str]:
-    key = " **PK**" if column.primary_key else " FK" if column.foreign_keys else ""
-    null = "yes" if column.nullable else "no"
-    if column.info.get("stricter"):
-        null += " ¹"
-    origin = "added in 002" if column.info["origin"] == "added" else column.info["origin"]
-    return [f"`{column.name}`{key}", _kind(column), null, _default(column), origin, column.info["note"]]
-
-
-def _default(column: Column[object]) -> str:
-    if column.server_default is None:
-        counts = column.table.autoincrement_column is column
-        return "the next number" if counts else ""
-    text = str(getattr(column.server_default, "arg", ""))
-    return f"`{text}`"
-
-
-def _kind(column: Column[object]) -> str:
-    return type(column.type).__name__.lower()
-
-
-def _marked(one: Table) -> list[Column[object]]:
-    return [column for column in one.columns if _keys(column)]
-
-
-def _keys(column: Column[object]) -> str:
-    unique = any(i.unique and [c.name for c in i.columns] == [column.name] for i in column.table.indexes)
-    marks = {"PK": column.primary_key, "FK": bool(column.foreign_keys), "UK": unique}
-    return ", ".join(mark for mark, holds in marks.items() if holds)
-
-
-def _foreign_keys() -> Iterator[ForeignKey]:
-    for one in _tables():
-        for column in one.columns:
-            yield from column.foreign_keys

@@ -25,67 +25,33 @@ Each step looks at what is there first, so that a run that died is gone on with,
 
 from __future__ import annotations
 
-from afdb_helpers.online.abandoned import abandon, abandon_back, prepared
-from afdb_helpers.online.arrival import finish, missing
-from afdb_helpers.online.change import Change, Here, begin
+from afdb_helpers.online.abandoned import abandon, prepared
+from afdb_helpers.online.arrival import missing
+from afdb_helpers.online.change import Change, begin
 from afdb_helpers.online.concurrently import foreign_key, index, not_null, validate
-from afdb_helpers.online.contents import contents
-from afdb_helpers.online.lettering import prepare_back
 from afdb_helpers.online.loss import refuse_loss
 from afdb_helpers.online.patience import patiently
-from afdb_helpers.online.preflight import refuse_unless_possible
-from afdb_helpers.online.prepare import prepare
-from afdb_helpers.online.rekey import integer_key, text_key
 from afdb_helpers.online.revise import downgrade, upgrade
-from afdb_helpers.online.steps import (
-    add_columns,
-    adopt_copy,
-    create_indexes,
-    create_table,
-    drop_columns,
-    drop_indexes,
-    drop_table,
-    rename_columns,
-    settle_columns,
-    standard_names,
-)
-from afdb_helpers.online.surroundings import refuse_surroundings
+from afdb_helpers.online.steps import create_indexes, create_table, drop_table
 from afdb_helpers.online.transactions import apart, shortly
 
 __all__ = [
     "Change",
-    "Here",
     "abandon",
-    "abandon_back",
-    "add_columns",
-    "adopt_copy",
     "apart",
     "begin",
-    "contents",
     "create_indexes",
     "create_table",
     "downgrade",
-    "drop_columns",
-    "drop_indexes",
     "drop_table",
-    "finish",
     "foreign_key",
     "index",
-    "integer_key",
     "missing",
     "not_null",
     "patiently",
-    "prepare",
-    "prepare_back",
     "prepared",
     "refuse_loss",
-    "refuse_surroundings",
-    "refuse_unless_possible",
-    "rename_columns",
-    "settle_columns",
     "shortly",
-    "standard_names",
-    "text_key",
     "upgrade",
     "validate",
 ]
