@@ -1,15 +1,15 @@
 """Alembic in a process of its own, run by the interpreter of the project it belongs to.
 
-A script, not a module of the package: it needs nothing but that project's Alembic (≥ 1.8) and SQLAlchemy (≥ 1.4), and
-leaves its env.py as it is. The request is one JSON line on standard input; events go out as JSON lines on the file
-descriptor named in argv. After a connection, before a commit, and before a statement outside a transaction, it waits
-for one line on standard input, which says that the event was stored. When that closes (the parent died) it leaves at
-once, even amid a statement, and the server rolls back.
+A script, not a module of the package: it needs that project's Alembic (≥ 1.8) and SQLAlchemy (≥ 1.4) alone, and leaves
+its env.py as it is. The request is a JSON line on standard input; events are JSON lines on the file descriptor named in
+argv. After a connection, before a commit, and before a statement outside a transaction, it waits for a line on standard
+input: the event was stored. When that closes (the parent died) it leaves at once, and the server rolls back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import io
 import json
@@ -278,6 +278,7 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
 
 
 def main() -> int:
+    gc.set_threshold(200_000)  # or a sixth of the start is spent looking for garbage in what is being imported
     channel = Channel(int(sys.argv[1]))
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=leave_with_parent, daemon=True).start()
@@ -287,10 +288,9 @@ def main() -> int:
         channel.emit("end")
         return 0
     except BaseException as error:
-        origin, parts = getattr(error, "orig", None), getattr(error, "parts", None)
-        sqlstate = next(filter(None, (getattr(origin, name, None) for name in _CODES)), None)
-        said = {"message": str(origin or error).strip(), "parts": parts, "sqlstate": sqlstate}
-        channel.emit("error", kind=type(error).__name__, **said)
+        orig, parts = getattr(error, "orig", None), getattr(error, "parts", None)
+        code = next(filter(None, (getattr(orig, name, None) for name in _CODES)), None)
+        channel.emit("error", kind=type(error).__name__, message=str(orig or error).strip(), parts=parts, sqlstate=code)
         return 1
     finally:
         channel.out.close()
