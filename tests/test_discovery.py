@@ -199,6 +199,30 @@ def test_an_early_revision_of_a_long_chain_is_known_by_one_replay(
     assert ran.count("upgrade") == 1
 
 
+def test_the_state_and_the_models_are_known_by_one_replay(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = projects.small(tmp_path)
+    request = {"command": "upgrade", "arguments": ["head"], "url": database}
+    assert revisions.run(mine.ini, request).error is None
+    ran: list[str] = []
+    run = revisions.run
+
+    def counted(ini: Path, request: dict[str, Any], **more: Any) -> Any:
+        ran.append(request["command"])
+        return run(ini, request, **more)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(revisions, "run", counted)
+    at = targets.parse("x", database, {})
+    with at.connect() as connection:
+        found = discovery.look(connection, at, folder=mine.ini.parent)
+        assert found.state.headline == f"at {SECOND} (head)"
+        assert (ran.count("upgrade"), ran.count("check")) == (1, 1)
+        discovery.look(connection, at, folder=mine.ini.parent)
+        assert (ran.count("upgrade"), ran.count("check")) == (1, 1), "and kept until a file changes"
+
+
 def test_on_sqlite_the_same_states_are_told(project: Project, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.db"
     assert revisions.run(project.ini, {"command": "upgrade", "arguments": ["head"], "url": url}).error is None

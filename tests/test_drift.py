@@ -105,7 +105,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     replay = replaying.replay
 
-    def watched(project: Project, revision: str, make: Callable[[str], str]) -> Catalog:
+    def watched(project: Project, revision: str, make: Callable[[str], str]) -> tuple[str, Catalog]:
         seen.append(revision)
         return replay(project, revision, make)
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from afdb_helpers import embedded_postgres, revisions
+from afdb_helpers import drift, revisions
 from afdb_helpers.discovery import frameworks, reading
 from afdb_helpers.errors import AfdbError, ConfigError
 from afdb_helpers.report import Report, count
@@ -61,11 +61,12 @@ def project(
     )
 
 
-def models(found: Project | None) -> Report:
+def models(found: Project | None, *, major: int | None = None) -> Report:
     """The models against what the chain makes: `alembic check` on a private server that has replayed the chain.
 
     Runs the project's env.py, in a process of its own, unless none of its files has changed since that was done; not ok
-    where the models say something else than the chain.
+    where the models say something else than the chain. `major` is the live server's version, so that what is made here
+    need not be made again for the state.
     """
     if found is None:
         return Report(headline="models: no project to compare")
@@ -74,9 +75,9 @@ def models(found: Project | None) -> Report:
         told = json.loads(kept.read_text())
         return Report(headline=told["headline"], ok=told["ok"], rows=tuple(told["rows"]), remedy=told["remedy"])
     try:
-        compared = _compare(found)
+        compared = _compare(found, major)
     except AfdbError as error:
-        return Report(headline=f"models: {error.what}", ok=False, remedy=error.do, parts=(_why(error),))
+        return Report(headline=f"models: {error.what}: {error.why}", ok=False, remedy=error.do)
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not truth
         partial = kept.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(compared.as_dict()))
@@ -84,15 +85,12 @@ def models(found: Project | None) -> Report:
     return compared
 
 
-def _compare(found: Project) -> Report:
-    head = found.graph().head()
-    with embedded_postgres.start(max(embedded_postgres.available()), alike=True) as server:
-        url = server.create_database("models")
-        for command, arguments in (("upgrade", [head]), ("check", [])):
-            request = {"command": command, "arguments": arguments, "url": url}
-            outcome = revisions.run(found.ini, request, python=found.python)
-            if outcome.error:
-                return _models_wrong(command, outcome.error)
+def _compare(found: Project, major: int | None) -> Report:
+    graph = found.graph()
+    with drift.replayed(found, graph, graph.head(), major=major) as url:
+        outcome = revisions.run(found.ini, {"command": "check", "url": url}, python=found.python)
+    if outcome.error:
+        return _models_wrong(outcome.error)
     return Report(headline="models: what the chain makes is what the models declare")
 
 
@@ -213,19 +211,19 @@ def _create_all(root: Path, paths: tuple[str, ...]) -> Report:
     )
 
 
-def _models_wrong(command: str, error: Mapping[str, Any]) -> Report:
+def _models_wrong(error: Mapping[str, Any]) -> Report:
     said = str(error["message"]).strip()
-    if command == "check" and said.startswith("New upgrade operations detected"):
+    if said.startswith("New upgrade operations detected"):
         found = said.partition(": ")[2]
         return Report(
             headline="models: they declare something else than the chain makes", ok=False,
             rows=({"difference": found[:2000]},), remedy="afdb create MESSAGE writes the revision that is missing",
         )  # fmt: skip
-    if command == "check" and "MetaData" in said:
+    if "MetaData" in said:
         return Report(headline="models: env.py names no metadata to compare with (target_metadata)")
     first = said.splitlines()[0] if said else ""
     return Report(
-        headline=f"models: `alembic {command}` fails: {error['kind']}: {first}", ok=False,
+        headline=f"models: `alembic check` fails: {error['kind']}: {first}", ok=False,
         remedy="mend env.py or what it imports; see what `alembic check` says",
     )  # fmt: skip
 

@@ -81,7 +81,9 @@ def look(
     found = in_folder(folder, ini=ini, python=python, before=past.get("revisions"))
     stamped, live = _seen(at, lambda: stamp(connection)), _seen(at, lambda: catalog.snapshot(connection))
     parts: dict[str, Any] = {
-        "models": compared(found.project) if models else Report(headline="models: not compared, as asked"),
+        "models": compared(found.project, major=getattr(live, "major", None))
+        if models
+        else Report(headline="models: not compared, as asked"),
         "configuration": configuration(folder),
         "server": _seen(at, lambda: target.server(connection)),
         "way": _seen(at, lambda: target.way(at)),

@@ -14,8 +14,8 @@ stands there afterwards is what should stand in the target.
 """
 
 from afdb_helpers.drift.comparing import compare
-from afdb_helpers.drift.replaying import chain, reference, replay
+from afdb_helpers.drift.replaying import chain, reference, replayed
 from afdb_helpers.drift.standing import Standing, against, standing
 from afdb_helpers.drift.waivers import waived
 
-__all__ = ["Standing", "against", "chain", "compare", "reference", "replay", "standing", "waived"]
+__all__ = ["Standing", "against", "chain", "compare", "reference", "replayed", "standing", "waived"]

@@ -35,11 +35,27 @@ def reference(
     taken. Starts a private server, changes nothing else. Raises `Unavailable` when the chain does not run from empty.
     """
     server = _version(major) if dialect == "postgresql" else None
-    place = _place(graph, graph.get(revision).id, server)
-    if kept := _kept(place):
+    if kept := _kept(_place(graph, graph.get(revision).id, server)):
         return kept
+    with _replayed(project, graph, revision, server) as (_, made):
+        return made
+
+
+@contextlib.contextmanager
+def replayed(project: Project, graph: Graph, revision: str, *, major: int | None = None) -> Iterator[str]:
+    """The URL of a private PostgreSQL database, for the time of the block, on which the chain ran up to `revision`.
+
+    `reference` of the same revision need not run it again. Raises what `reference` raises.
+    """
+    with _replayed(project, graph, revision, _version(major)) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def _replayed(project: Project, graph: Graph, revision: str, server: int | None) -> Iterator[tuple[str, Catalog]]:
     with _private(server) as make:
-        return _keep(place, replay(project, revision, make))
+        url, made = replay(project, revision, make)
+        yield url, _keep(_place(graph, graph.get(revision).id, server), made)
 
 
 def chain(
@@ -58,17 +74,17 @@ def chain(
     with _private(server) as make:
         made = _steps(project, make)
         if len(made) < 2 < len(places):
-            made = {id_: replay(project, id_, make) for id_ in places}
+            made = {id_: replay(project, id_, make)[1] for id_ in places}
     return [(id_, _keep(place, made[id_])) for id_, place in places.items() if id_ in made]
 
 
-def replay(project: Project, revision: str, make: Make) -> Catalog:
-    """Run the chain up to `revision` on a private, empty database and read what it made."""
+def replay(project: Project, revision: str, make: Make) -> tuple[str, Catalog]:
+    """Run the chain up to `revision` on a private, empty database; its URL, and what the chain made there."""
     url, outcome = _run(project, {"command": "upgrade", "arguments": [revision]}, make)
     if outcome.error:
         raise _unreplayable(revision, outcome.error)
     with targets.parse("reference", url, {}).connect() as connection:
-        return catalog.snapshot(connection)
+        return url, catalog.snapshot(connection)
 
 
 def _steps(project: Project, make: Make) -> dict[str, Catalog]:
@@ -155,7 +171,7 @@ def _unreplayable(revision: str, error: Event) -> Unavailable:
     return Unavailable(
         f"the chain cannot be replayed up to {revision} on an empty database",
         why=f"{error['kind']}: {error['message'].splitlines()[0]}",
-        do="mend the revision it names; until then there is no reference to compare with",
+        do="mend env.py or the revision that it names; until then there is no reference to compare with",
     )
 
 
