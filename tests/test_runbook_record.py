@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from afdb_helpers.errors import ConfigError, Refused, Unavailable
 from afdb_helpers.runbook import outcome, provenance, record, records, shape
 from afdb_helpers.runbook.outcome import Failure
 from afdb_helpers.runbook.record import Record
+
+GONE = object()
 
 
 def begin(where: Path, *, runbook: str = "backup", target: str | None = "staging", **data: Any) -> Record:
@@ -135,7 +141,10 @@ def test_a_seal_that_the_ledger_refuses_does_not_appear(tmp_path: Path) -> None:
         ({"schema": 2}, "its schema is 2, and this afdb reads 1"),
         ({"parameters": {"n": [1]}}, "parameters/n is not as the schema says"),
         ({"who": {}}, "who is not as the schema says"),
-        ({"runbook": {"name": "backup"}}, "runbook is not as the schema says: 'path' is a required"),
+        (
+            {"runbook": {"name": "backup"}},
+            "runbook is not as the schema says: 'path' is a required",
+        ),
         ({"evidence": [{"kind": "backup"}]}, "evidence/0 is not as the schema says"),
     ],
 )
@@ -150,6 +159,33 @@ def test_what_is_not_as_the_schema_says_is_not_written(facts: dict[str, Any], sa
             write()
     assert (kept.folder / "run.json").read_bytes() == before
     assert not (kept.folder / "SHA256SUMS").exists()
+
+
+def test_the_compiled_schema_accepts_what_the_schema_does_and_nothing_else(tmp_path: Path) -> None:
+    """Every value of a record in turn is another one or left out; jsonschema says what has to come of it."""
+    from jsonschema import Draft202012Validator
+
+    kept, by_the_book, found = begin(tmp_path), Draft202012Validator(shape.schema()), dict.fromkeys((True, False), 0)
+    kept.data |= ended()
+    for path in _paths(kept.data):
+        for other in (GONE, None, True, 0, -1, 300, 1.5, "", "succeeded", [1], ["x"], {}, {"name": "x"}):
+            changed = copy.deepcopy(kept.data)
+            holder = functools.reduce(operator.getitem, path[:-1], changed)
+            holder[path[-1]] = other
+            if other is GONE:
+                del holder[path[-1]]
+            if changed.get("schema") == shape.SCHEMA:
+                accepts = shape._accepts(changed)
+                assert accepts == by_the_book.is_valid(changed), (path, other)
+                found[accepts] += 1
+    assert min(found.values()) > 50
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield (*path, key)
+        yield from _paths(one, (*path, key))
 
 
 def test_an_interactive_run_needs_less_and_says_what_it_is() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,29 @@ def check(data: Mapping[str, Any]) -> None:
     """Raises `ValueError` naming the first thing that is not as the schema says."""
     if data.get("schema") != SCHEMA:
         raise ValueError(f"its schema is {data.get('schema')!r}, and this afdb reads {SCHEMA}")
-    wrong = next(iter(_validator().iter_errors(dict(data))), None)
+    wrong = None if _accepts(data) else next(iter(_validator().iter_errors(dict(data))), None)
     if wrong is not None:
         where = "/".join(map(str, wrong.absolute_path)) or "it"
         raise ValueError(f"{where} is not as the schema says: {wrong.message[:120]}")
+
+
+def _accepts(data: Mapping[str, Any]) -> bool:
+    """Whether it is as the schema says, in a twentieth of the time; what is not, jsonschema has better words for."""
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _compiled()(dict(data))
+    except JsonSchemaValueException:
+        return False
+    return True
+
+
+@cache
+def _compiled() -> Callable[[Any], object]:
+    import fastjsonschema
+
+    compiled: Callable[[Any], object] = fastjsonschema.compile(schema(), use_default=False)
+    return compiled
 
 
 @cache
