@@ -160,8 +160,8 @@ def row(statement: Statement) -> dict[str, Any]:
         "rows": statement["rows"],
         "locks": ", ".join(taken),
         "rewrites": ", ".join(statement["rewrites"]),
-        "WAL": statement["wal"],
-        "temporary": statement["temporary"],
+        "WAL, bytes": statement["wal"],
+        "temporary, bytes": statement["temporary"],
     }
 
 
