@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,3 +205,18 @@ def test_an_exported_page_and_a_plan_break_no_policy_either(shown: Shown) -> Non
     plan = {"digest": "sha256:" + "0" * 64, "headline": "001 → 002", "content": content}
     shown(pages.record(RUN, {"cells": [_cell(_stream("x"))]}, home=""))
     assert shown(pages.plan(plan, form="html")).locator("pre").count() == 1
+
+
+def test_the_book_is_searched_where_it_is_opened_from_a_folder(browser: Browser, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(root / "mkdocs.yml"), "-d", str(tmp_path)]
+    subprocess.run(command, check=True)
+    page, asked = browser.new_page(), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "index.html").as_uri())
+    page.focus("input.md-search__input")
+    page.keyboard.type("restore backup")
+    page.wait_for_selector(".md-search-result__item")
+    assert page.locator(".md-search-result__item h1").first.inner_text() == "Restore at 2 a.m."
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
