@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from afdb_helpers import backup, migrate, migration_plan, rehearsal, signing, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.migrate import approvals, gates
+from afdb_helpers.migrate import approvals, gates, outcomes
 from afdb_helpers.migrate.gates import GATES, Opened, insist
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.revisions import Project
@@ -333,7 +333,9 @@ def test_a14_drift_is_refused_with_what_differs_unless_it_is_accepted_on_the_rec
     assert notes == [("waiver", {"waiver": "accept_drift", "target": "production"})]
 
 
-def test_trap_a_file_that_was_edited_after_it_was_applied_is_refused(standing: tuple[Target, Project]) -> None:
+def test_trap_a_file_that_was_edited_after_it_was_applied_is_refused(
+    standing: tuple[Target, Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The trap: an applied revision file edited, unnoticed by Alembic. No record is needed: the database remembers."""
     target, project = standing
     path = project.graph().get(projects.FIRST).path
@@ -342,6 +344,9 @@ def test_trap_a_file_that_was_edited_after_it_was_applied_is_refused(standing: t
     with pytest.raises(Refused, match=f"file of revision {projects.FIRST} was edited after it was applied") as caught:
         _sound(target, project)
     assert "restore the file" in caught.value.do
+    with monkeypatch.context() as blind:
+        blind.setattr(outcomes, "edited", lambda *_: ())
+        assert _sound(target, project).ok, "the control: nothing else notices"
     later = project.graph().get(projects.SECOND).path
     path.write_text(applied)
     later.write_text(later.read_text() + "# edited\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -88,14 +89,30 @@ def test_a17_an_address_that_no_network_leads_to_is_said_within_ten_seconds_nami
         pass
     assert time.monotonic() - started < 10.5
     assert "no network leads" in caught.value.why or "nothing answered" in caught.value.why
-    if "no network leads" in caught.value.why:
-        assert "session pooler" in caught.value.do
+    assert "session pooler" in caught.value.do
+
+
+def test_a17_the_control_without_the_limit_and_the_words_nobody_is_told_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    took = {}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for limit in (2, 6):
+            monkeypatch.setattr(targets, "CONNECT_TIMEOUT", limit)
+            started = time.monotonic()
+            with pytest.raises(Unavailable), _target(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/d").connect():
+                pass
+            took[limit] = time.monotonic() - started
+    assert took[2] < 5 < took[6]
+    monkeypatch.setattr(targets, "_CAUSES", [])
+    assert "session pooler" not in targets.cannot_look(_target("postgresql://h/d"), Exception("timeout expired")).do
 
 
 @pytest.mark.parametrize("said", [
     'could not translate host name "db.x.supabase.co" to address: No address associated with hostname',
     'connection to server at "2001:db8::1", port 5432 failed: Network is unreachable',
     'connection to server at "2001:db8::1", port 5432 failed: Cannot assign requested address',
+    'connection to server at "2001:db8::1", port 5432 failed: timeout expired',
 ])  # fmt: skip
 def test_a17_each_word_that_libpq_has_for_it_leads_to_the_session_pooler(said: str) -> None:
     assert "session pooler" in targets.cannot_look(_target("postgresql://h/d"), Exception(said)).do

@@ -244,7 +244,9 @@ COUNTS = 'n = op.get_bind().execute(sa.text("SELECT count(*) FROM customer")).sc
 LIES = 'if op.get_bind().execute(sa.text("SELECT 1")):\n    op.execute("DROP TABLE invoice")'
 
 
-def test_trap_offline_sql_flags_the_revisions_that_read_the_database(database: str, tmp_path: Path) -> None:
+def test_trap_offline_sql_flags_the_revisions_that_read_the_database(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The trap: `--sql` on a revision that reads data raises, or lies."""
     project = projects.small(tmp_path / "reads")
     projects.add(project, "3c", SECOND, COUNTS)
@@ -263,6 +265,10 @@ def test_trap_offline_sql_flags_the_revisions_that_read_the_database(database: s
     assert "| 3c |" in page
     assert page.count("**not previewable**") == 2
     assert "CREATE TABLE last" in pages.plan(plan.as_dict(), form="html")
+    monkeypatch.setattr(offline, "reads", lambda _: False)
+    believed = offline.preview(_make(database, project.graph()), project, "postgresql://")
+    assert believed.not_previewable == ("3c",), "the control: without the look the lie passes for printed"
+    assert "DROP TABLE invoice" not in "\n".join(believed.offline)
 
 
 def test_where_a_rehearsal_has_shown_the_sql_nothing_is_printed_offline(database: str, tmp_path: Path) -> None:

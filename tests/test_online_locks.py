@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from chain import Maker
 
 from afdb_helpers.migrate import lock
-from afdb_helpers.online import concurrently, transactions
+from afdb_helpers.online import concurrently, numbering, transactions
 
 
 @pytest.fixture
@@ -129,7 +129,9 @@ def test_a9_duplicates_written_while_the_index_is_built_are_counted(
 
 
 @pytest.mark.parametrize("words", ["UPDATE audit_logs AS a", "CREATE UNLOGGED TABLE afdb_map", "LOCK TABLE agents, "])
-def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(words: str, make: Maker) -> None:
+def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(
+    words: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = make("postgresql 18", "at_001")
 
     def end(sql: str) -> None:
@@ -143,6 +145,10 @@ def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(words
     with chain.observed(before=end), pytest.raises(CommandError, match="the connection to the server was lost"):
         chain.upgrade(url)
     assert chain.stamped(url) == ("001",)
+    with monkeypatch.context() as blind:
+        blind.setattr(numbering, "triggered", lambda *_: False)
+        with pytest.raises(CommandError, match="already exists"):  # the control: a step that does not look first
+            chain.upgrade(url)
     chain.upgrade(url)
     assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
 

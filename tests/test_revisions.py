@@ -459,6 +459,18 @@ def test_trap_the_driver_is_the_one_that_the_project_names(url: str, declared: s
 def test_trap_where_psycopg2_is_not_installed_the_projects_sqlalchemy_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert _child().with_driver("postgresql+psycopg2://h/d", "") == "postgresql://h/d"
+    assert sa.make_url("postgresql://h/d").get_dialect().driver == "psycopg", (
+        "the control: of 2.1, which has to be there"
+    )
+
+
+def test_trap_the_control_a_url_without_its_driver_fails_where_psycopg2_alone_is_installed(
+    fresh: Project, database: str
+) -> None:
+    projects.add(fresh, "1a", None, "op.create_table('t', sa.Column('id', sa.Integer))")
+    with pytest.raises(ModuleNotFoundError, match="psycopg"):
+        _in_process(fresh, database.replace("+psycopg2", ""))
+    assert _upgrade(fresh, database).error is None
 
 
 def test_the_childs_script_needs_nothing_but_alembic_and_sqlalchemy() -> None:
