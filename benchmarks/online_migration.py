@@ -52,7 +52,8 @@ FROM generate_series(1, %s) n
 
 @dataclass(frozen=True)
 class Round:
-    """One migration under load. Seconds; memory in bytes. A wait for a lock of less than 5 ms counts as none."""
+    """One migration under load. Seconds; memory, and the log that the server wrote, in bytes. A wait for a lock of less
+    than 5 ms counts as none."""
 
     rows: int
     method: str
@@ -63,6 +64,7 @@ class Round:
     failed: int
     seconds: float
     memory: int
+    log: int
 
 
 def _dsn(server: Server) -> dict[str, Any]:
@@ -107,9 +109,13 @@ def measure(rows: int, writers: int, method: Callable[[str], None]) -> Round:
         cursor.execute("CHECKPOINT")
         with application.running(_dsn(server), clients=writers) as load:
             time.sleep(1.0)
+            cursor.execute("SELECT pg_current_wal_lsn()")
+            (before,) = cursor.fetchone()
             started = time.monotonic()
             method(url)
             seconds = time.monotonic() - started
+            cursor.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s)::bigint", [before])
+            (log,) = cursor.fetchone()
             time.sleep(1.0)
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         lost, failed = load.lost(session), len(load.failed)
@@ -118,7 +124,7 @@ def measure(rows: int, writers: int, method: Callable[[str], None]) -> Round:
             print("  ", load.failed[0], file=sys.stderr)
         waits = map(float, WAITED.findall((server.data / "log").read_text()))
         lock, written = max(waits, default=0.0) / 1000, len(load.acknowledged)
-        return Round(rows, method.__name__, load.longest, lock, lost, written, failed, seconds, memory)
+        return Round(rows, method.__name__, load.longest, lock, lost, written, failed, seconds, memory, log)
 
 
 def picture(rounds: list[Round], path: Path) -> None:
