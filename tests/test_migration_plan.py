@@ -275,3 +275,37 @@ def test_where_a_rehearsal_has_shown_the_sql_nothing_is_printed_offline(database
     project = projects.small(tmp_path / "seen")
     plan = _make(database, project.graph(), sql=["CREATE TABLE t ()"])
     assert offline.preview(plan, project, "postgresql://") is plan
+
+
+@pytest.mark.parametrize("rehearsed", [False, True])
+def test_one_child_reads_the_chain_and_prints_its_sql(database: str, tmp_path: Path, rehearsed: bool) -> None:
+    project = projects.small(tmp_path / "once")
+    read, env = tmp_path / "read", project.ini.parent / "migrations" / "env.py"
+    for file, word in ((project.graph().revisions[0].path, "chain"), (env, "env")):
+        file.write_text(file.read_text() + f"\nprint({word!r}, file=open({str(read)!r}, 'a'))\n")
+    plan = offline.planned(
+        project, "postgresql://", lambda graph: _make(database, graph, sql=["CREATE TABLE t ()"] if rehearsed else [])
+    )
+    assert read.read_text().split() == ["chain"] + ([] if rehearsed else ["env"])
+    assert ("CREATE TABLE customer" in "\n".join(plan.offline)) is not rehearsed
+    separate = offline.preview(_make(database, project.graph()), project, "postgresql://")
+    assert rehearsed or separate.as_dict() == plan.as_dict()
+    assert read.read_text().split().count("chain") == 2, "the control: a preview of its own reads the chain again"
+
+
+def test_a_revision_that_raises_is_flagged_by_one_child_as_by_two(database: str, tmp_path: Path) -> None:
+    project = projects.small(tmp_path / "raises")
+    projects.add(project, "3c", SECOND, COUNTS)
+    projects.add(project, "4d", "3c", 'op.create_table("last", sa.Column("i", sa.Integer))')
+    plan = offline.planned(project, "postgresql://", lambda graph: _make(database, graph))
+    assert plan.not_previewable == ("3c",)
+    assert plan == offline.preview(_make(database, project.graph()), project, "postgresql://")
+
+
+def test_a_plan_that_cannot_be_made_or_read_is_an_error_and_ends_the_child(database: str, tmp_path: Path) -> None:
+    project = projects.small(tmp_path / "wrong")
+    with pytest.raises(ConfigError, match="revision 'x' is unknown"):
+        offline.planned(project, "postgresql://", lambda graph: _make(database, graph, "x"))
+    projects.add(project, "3c", SECOND, "not python at all")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        offline.planned(project, "postgresql://", lambda graph: _make(database, graph))

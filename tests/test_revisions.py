@@ -140,7 +140,7 @@ def test_the_chain_is_read_again_when_a_file_came_or_changed_and_only_then(
     assert edited.revisions[0].sha256 != first.revisions[0].sha256
     projects.add(fresh, "2b", "1a", "pass")
     assert fresh.graph().heads == ("2b",)
-    monkeypatch.setattr(Project, "_read", None)
+    monkeypatch.setattr(Project, "read", None)
     assert fresh.graph().heads == ("2b",), "nothing changed, and no child was started"
 
 
@@ -260,6 +260,15 @@ def test_what_a_project_prints_does_not_break_the_events(fresh: Project, databas
     assert outcome.events[-1]["event"] == "end"
     for said in ('"forged"', "x" * 300_000, "raw ", "and to the error stream", "from the revision"):
         assert said in outcome.printed
+
+
+def test_what_env_py_leaves_to_the_end_is_done_when_the_child_leaves(
+    fresh: Project, database: str, tmp_path: Path
+) -> None:
+    env, kept = fresh.ini.parent / "migrations" / "env.py", tmp_path / "kept"
+    env.write_text(f"{env.read_text()}\nimport atexit, pathlib\natexit.register(pathlib.Path({str(kept)!r}).touch)\n")
+    assert _upgrade(fresh, database).error is None
+    assert kept.exists()
 
 
 def test_arguments_after_x_arrive(fresh: Project, database: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from functools import cache
+from typing import Any
 
 import click
 
@@ -53,23 +56,22 @@ def history(ini: str | None, python: str | None) -> None:
 @options.project
 def plan(revision: str, down: bool, form: str, target: str, ini: str | None, python: str | None) -> None:
     """What a migration of a target would do, and its digest: the one that `afdb apply` asks for."""
-    from concurrent.futures import ThreadPoolExecutor
+    from afdb_helpers import migration_plan
+    from afdb_helpers.migration_plan import offline
 
-    project = revisions.find(ini, python=python)
-    with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(project.graph)  # by a child, while this process imports and connects
-        from afdb_helpers import migration_plan, pages
-        from afdb_helpers.migration_plan import offline
-        from afdb_helpers.runbook import records
+    chosen, project = targets.get(target), revisions.find(ini, python=python)
+    direction, seen = "downgrade" if down else "upgrade", dict[str, Any]()
+    with contextlib.ExitStack() as open_:
+        connected = cache(lambda: open_.enter_context(chosen.connect()))
 
-        chosen = targets.get(target)
-        seen = records.rehearsed(chosen, "plan.json", "rehearsal.json", "findings.json")
-        with chosen.connect() as connection:
-            direction = "downgrade" if down else "upgrade"
-            made = migration_plan.make(
-                connection, reading.result(), revision, direction=direction, rehearsed=seen.get("plan.json")
-            )
-    made = offline.preview(made, project, chosen.dialect + "://")
+        def make(graph: revisions.Graph) -> migration_plan.MigrationPlan:
+            from afdb_helpers.runbook import records
+
+            seen.update(records.rehearsed(chosen, "plan.json", "rehearsal.json", "findings.json"))
+            known = seen.get("plan.json")
+            return migration_plan.make(connected(), graph, revision, direction=direction, rehearsed=known)
+
+        made = offline.planned(project, chosen.dialect + "://", make, meanwhile=connected)
     measured, findings = (seen[n] if made.rehearsed else None for n in ("rehearsal.json", "findings.json"))
     if form == "text":
         say(made)
@@ -77,6 +79,8 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
         said = made.as_dict() | ({"findings": findings["rows"]} if findings else {})
         click.echo(json.dumps(said, indent=1, ensure_ascii=False))
     else:
+        from afdb_helpers import pages
+
         click.echo(pages.plan(made.as_dict(), measured, findings, form=form))
 
 

@@ -159,12 +159,12 @@ class _Guarded:
         if self.expected.get("target", self.identity) != self.identity:
             raise outcomes.moved_on(self.target, "another database answers under its name")
 
-    def see(self, event: Event) -> str | None:
-        """Each event of the child, before it goes on where it waits. The answer to the heads is the run's mark."""
+    def see(self, event: Event) -> dict[str, str] | None:
+        """Each event of the child, before it goes on where it waits. The answer to the heads holds the run's mark."""
         if event["event"] == "revision":
             self.described.append(event)
         elif event["event"] == "heads":
-            return self.intend(revisions.from_events([*self.described, event]))
+            return {"mark": self.intend(revisions.from_events([*self.described, event]))}
         elif event["event"] == "connected" or event.get("where"):
             outcomes.refuse_elsewhere(self.target, self.identity, event.get("where") or event)
             self.pids.add((event.get("where") or event).get("pid") or 0)

@@ -6,15 +6,37 @@ A revision that reads the database has nothing to read there: Alembic raises, or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from afdb_helpers import revisions
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.revisions import Project, Revision
+from afdb_helpers.revisions import Graph, Outcome, Project, Revision
 
 ATTEMPTS = 12  # revisions that raise, after which the rest is not tried
 _RUNNING = re.compile(r"^-- Running (?:up|down)grade \S* ?-> (\S+)|^-- Running downgrade (\S+)", re.MULTILINE)
 _READS = re.compile(r"\bget_bind\(|\.connection\b|\binspect\(|\bfrom_engine\(|\bSession\(")
+
+
+def planned(
+    project: Project,
+    url: str,
+    make: Callable[[Graph], MigrationPlan],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> MigrationPlan:
+    """The plan that `make` makes of the chain, with the SQL as in `preview`: one child reads the chain and prints.
+
+    `meanwhile` runs while it reads. Raises `ConfigError` when the project cannot be read, and what `make` raises.
+    """
+    made: list[MigrationPlan] = []
+
+    def then(graph: Graph) -> Mapping[str, Any]:
+        made.append(plan := make(graph))
+        return {"arguments": [_span(plan, _start(plan))]} if _unseen(plan) else {"command": "describe"}
+
+    first = project.read(_request(url), then, meanwhile=meanwhile)
+    return _previewed(made[0], project, url, first) if _unseen(made[0]) else made[0]
 
 
 def preview(plan: MigrationPlan, project: Project, url: str) -> MigrationPlan:
@@ -22,12 +44,28 @@ def preview(plan: MigrationPlan, project: Project, url: str) -> MigrationPlan:
 
     What a rehearsal has shown is left as it is, and so is a way down.
     """
-    if plan.rehearsed or plan.empty or plan.content["direction"] != "upgrade" or len(plan.content["from"]) > 1:
-        return plan
+    return _previewed(plan, project, url) if _unseen(plan) else plan
+
+
+def reads(revision: Revision) -> bool:
+    """Whether a revision's file asks for the connection: what it does may then depend on what it finds."""
+    return bool(_READS.search(revision.path.read_text(encoding="utf-8", errors="replace")))
+
+
+def _unseen(plan: MigrationPlan) -> bool:
+    """Whether there is something to be shown, and `--sql` can show it."""
+    content = plan.content
+    return not (plan.rehearsed or plan.empty) and content["direction"] == "upgrade" and len(content["from"]) <= 1
+
+
+def _previewed(plan: MigrationPlan, project: Project, url: str, first: Outcome | None = None) -> MigrationPlan:
+    """With what was printed `first`, from the plan's start; after a revision that raises, once more from there."""
     steps = [step["id"] for step in plan.content["revisions"]]
-    start, printed, raised = (plan.content["from"] or ["base"])[0], [], []
+    start, printed, raised = _start(plan), [], []
     for _ in range(ATTEMPTS):
-        script, failed = _printed(project, f"{start}:{plan.content['to']}", url)
+        request = {**_request(url), "arguments": [_span(plan, start)]}
+        script, failed = _printed(first or revisions.run(project.ini, request, python=project.python))
+        first = None
         printed.append(script)
         if not failed:
             break
@@ -42,15 +80,20 @@ def preview(plan: MigrationPlan, project: Project, url: str) -> MigrationPlan:
     return plan.previewed([sql for script in printed for sql in _statements(script)], flagged)
 
 
-def reads(revision: Revision) -> bool:
-    """Whether a revision's file asks for the connection: what it does may then depend on what it finds."""
-    return bool(_READS.search(revision.path.read_text(encoding="utf-8", errors="replace")))
+def _request(url: str) -> dict[str, Any]:
+    return {"command": "upgrade", "options": {"sql": True}, "url": url}
 
 
-def _printed(project: Project, span: str, url: str) -> tuple[str, str]:
-    """What Alembic prints before it is done or raises, and the revision that raised."""
-    request = {"command": "upgrade", "arguments": [span], "options": {"sql": True}, "url": url}
-    outcome = revisions.run(project.ini, request, python=project.python)
+def _start(plan: MigrationPlan) -> str:
+    return str((plan.content["from"] or ["base"])[0])
+
+
+def _span(plan: MigrationPlan, start: str) -> str:
+    return f"{start}:{plan.content['to']}"
+
+
+def _printed(outcome: Outcome) -> tuple[str, str]:
+    """What Alembic printed before it was done or raised, and the revision that raised."""
     script = next((event["sql"] for event in outcome.events if event["event"] == "script"), "")
     if not outcome.error:
         return script, ""

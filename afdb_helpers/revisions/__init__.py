@@ -6,7 +6,7 @@ Nothing here names a target: whoever has a URL passes it on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,19 +137,40 @@ class Project:
         """
         kept = _known.get(self)
         if kept is None or not kept[0].revisions or kept[1] != _stamp(self, kept[0]):
-            graph = self._read()
-            kept = _known[self] = (graph, _stamp(self, graph))
-        return kept[0]
+            self.read({"command": "describe"}, lambda graph: None)
+        return _known[self][0]
 
-    def _read(self) -> Graph:
-        outcome = run(self.ini, {"command": "describe"}, python=self.python)
-        if outcome.error:
+    def read(
+        self,
+        request: Mapping[str, Any],
+        then: Callable[[Graph], Mapping[str, Any] | None],
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Outcome:
+        """Read the chain, then run the request in the same child, with what `then` answers to the chain put into it.
+
+        `meanwhile` runs while the child reads. Raises `ConfigError` when the project cannot be read.
+        """
+        described: list[Event] = []
+        read: list[Graph] = []
+
+        def see(event: Event) -> Mapping[str, Any] | None:
+            described.append(event)
+            if event["event"] != "heads":
+                return None
+            read.append(graph := from_events(described))
+            _known[self] = graph, _stamp(self, graph)
+            return then(graph)
+
+        request = {"describe": True, **request}
+        outcome = run(self.ini, request, python=self.python, on_event=see, meanwhile=meanwhile)
+        if outcome.error and not read:
             raise ConfigError(
                 f"the Alembic project of {self.ini} cannot be read",
                 why=f"{outcome.error['kind']}: {outcome.error['message']}",
                 do=f"see what `alembic -c {self.ini} history` says",
             )
-        return from_events(outcome.events)
+        return outcome
 
 
 def _append(one: dict[str, Any], said: Mapping[str, Any]) -> None:

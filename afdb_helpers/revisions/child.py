@@ -33,8 +33,7 @@ SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('tra
        pg_backend_pid(), txid_current_if_assigned()::text FROM pg_database d WHERE d.datname = current_database()
 """
 _SIGN = """DO $afdb$ BEGIN EXECUTE {};
-EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$
-"""
+EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$"""
 _SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text, left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
@@ -202,12 +201,10 @@ def with_driver(url: str, *declared: str) -> str:
     """The URL with the driver that the project names for this dialect (an async one, say), else one that is here."""
     given, _, rest = url.partition("://")
     dialect = given.partition("+")[0]
-    for one in declared:
-        named = one.partition("://")[0].replace("postgres+", "postgresql+")
-        if named.startswith(dialect + "+"):
-            return named + "://" + rest
+    named = (one.partition("://")[0].replace("postgres+", "postgresql+") for one in declared)
     missing = given.endswith("+psycopg2") and importlib.util.find_spec("psycopg2") is None
-    return (dialect if missing else given) + "://" + rest
+    ours = dialect if missing else given
+    return next((one for one in named if one.startswith(dialect + "+")), ours) + "://" + rest
 
 
 def configuration(request: dict[str, Any]) -> Any:
@@ -224,8 +221,8 @@ def configuration(request: dict[str, Any]) -> Any:
     return config
 
 
-def describe(config: Any, channel: Channel) -> str:
-    """One event a revision, from base to head, then the heads; returns the parent's answer to them."""
+def describe(config: Any, channel: Channel) -> dict[str, Any]:
+    """One event a revision, from base to head, then the heads; returns the parent's answer: what to do about them."""
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory.from_config(config)
@@ -235,7 +232,7 @@ def describe(config: Any, channel: Channel) -> str:
         below = [down] if isinstance(down, str) else list(down)
         channel.emit("revision", id=revision.revision, down=below, doc=revision.doc or "", path=revision.path, **module)
     setattr(ScriptDirectory, "from_config", lambda _config: script)  # noqa: B010 — what follows reads no file again
-    return channel.confirm("heads", heads=list(script.get_heads())).strip()
+    return dict(json.loads(channel.confirm("heads", heads=list(script.get_heads())).strip() or "{}"))
 
 
 def look_at_env(request: dict[str, Any], channel: Channel) -> None:
@@ -260,11 +257,14 @@ def look_at_env(request: dict[str, Any], channel: Channel) -> None:
 
 def carry_out(request: dict[str, Any], channel: Channel) -> None:
     """Run one Alembic command; its own printed output goes to this process's standard output."""
+    gc.disable()  # nothing of what is imported now is garbage, neither here nor when Python leaves
     from alembic import command
 
     config = configuration(request)
-    if request.get("describe") or request["command"] == "describe":
-        request["mark"] = describe(config, channel)
+    if request.get("describe"):
+        request.update(describe(config, channel))
+    gc.freeze()
+    gc.enable()
     if request.get("observe"):
         Observer(channel, request)
     if request["command"] != "describe":

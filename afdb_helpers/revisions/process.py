@@ -74,10 +74,10 @@ def run(
     on_event: Callable[[Event], object] = lambda event: None,
     on_interrupt: Callable[[], None] = lambda: None,
     on_quiet: Callable[[], None] = lambda: None,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first; a
-    string that it returns for `heads` is the mark to be left in the database.
+    """Run one request. `on_event` sees each event before the child goes on where the event asks to be stored first;
+    what it returns for `heads` is put into the request.
 
     An exception in `on_event`, Ctrl-C among them, ends the child, and the server rolls back what was not committed;
     `on_interrupt` is called first, to cancel what the child waits for. `meanwhile` runs while the child starts, and
@@ -158,7 +158,7 @@ def _relay(lines: Iterator[bytes], answers: IO[str], on_event: Callable[[Event],
             _refuse_other_table(event)
         answer = on_event(event)
         if event.get("confirm"):
-            _answer(answers, answer if isinstance(answer, str) else "")
+            _answer(answers, json.dumps(answer) if isinstance(answer, Mapping) else "")
         yield event
 
 
