@@ -35,9 +35,11 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
     return Maker(request, tmp_path)
 
 
-@pytest.mark.parametrize("server", ["postgresql 18", "sqlite"])
+@pytest.mark.parametrize("server", ["postgresql 18", "postgresql 15", "sqlite"])
 def test_a11_json_stays_byte_for_byte_and_equal_times_are_told_apart_by_the_old_key(server: str, make: Maker) -> None:
     url = make(server, "at_001")
+    if server == "postgresql 15":  # which has ICU: the column's own order is not that of its bytes
+        chain.execute(url, 'ALTER TABLE audit_logs ALTER id TYPE varchar COLLATE "und-x-icu"')
     keys = ["odd-B", "odd-b", "odd-A", "odd-a", "odd-é", "odd-1", "odd-0"]  # differing in case only, too
     texts = dict(zip(keys, JSONS, strict=True))
     chain.execute(url, *(ODD.format(key, f"'{text}'") for key, text in texts.items()), ODD.format("odd-null", "NULL"))

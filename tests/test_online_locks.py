@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from chain import Maker
 
 from afdb_helpers.migrate import lock
-from afdb_helpers.online import concurrently, numbering, transactions
+from afdb_helpers.online import concurrently, numbering, patience, transactions
 
 
 @pytest.fixture
@@ -73,11 +73,25 @@ def test_a6_an_idle_transaction_is_named_and_nobody_waits_for_long(
     assert crashes.amiss(url, end, make.fresh("postgresql 18", end)) == []
 
 
-def test_a6_a_blocker_that_goes_away_within_the_budget_is_waited_for(make: Maker) -> None:
-    url = make("postgresql 18", "at_001")
+def test_a6_a_blocker_that_goes_away_within_the_budget_is_waited_for(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, named = make("postgresql 18", "at_001"), patience.blockers
     with contextlib.closing(session(url)) as blocker:
-        blocker.cursor().execute("BEGIN; SELECT id FROM audit_logs")
-        threading.Timer(2.0, lambda: blocker.cursor().execute("ROLLBACK")).start()
+        cursor = blocker.cursor()
+        cursor.execute("BEGIN; SELECT id FROM audit_logs")
+
+        def then_it_leaves(*given: Any, **more: Any) -> str:
+            found = named(*given, **more)
+            cursor.execute("ROLLBACK")
+            return found
+
+        monkeypatch.setattr(patience, "blockers", then_it_leaves)
+        monkeypatch.setenv("AFDB_LOCK_BUDGET", "0")
+        with pytest.raises(CommandError, match="no lock on audit_logs"):  # the control: without a budget it gives up
+            chain.upgrade(url)
+        monkeypatch.delenv("AFDB_LOCK_BUDGET")
+        cursor.execute("BEGIN; SELECT id FROM audit_logs")
         chain.upgrade(url)
     assert chain.stamped(url) == ("002",)
 
