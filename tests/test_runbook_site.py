@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import signal
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,45 @@ def test_damaged_pages_are_made_anew(tmp_path: Path, name: str, damage: bytes | 
     site.update(tmp_path)
     assert ["second" in row for row in _rows(tmp_path)] == [True, False]
     assert "second" in (tmp_path / "site" / "target-staging.html").read_text()
+
+
+def test_killed_between_any_two_writes_it_is_made_good_by_the_next_call(tmp_path: Path) -> None:
+    """Each write in turn is the last one of a process: then the pages become what they are when made from scratch."""
+    for last in itertools.count(1):
+        where = tmp_path / str(last)
+        kept = record.begin(where, runbook="backup", target="staging", data=begun())
+        site.update(where)
+        kept.release()
+        kept.data |= ended("refused")
+        kept.seal()
+        _leave(where, headline="new")
+        if (pid := os.fork()) == 0:
+            site._write = _deadly(last)
+            site.update(where)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        site.update(where)
+        found = _pages(where)
+        site.update(where, anew=True)
+        assert found == _pages(where), f"killed after write {last}"
+        if status == 0:
+            break
+    assert last > 5, "the control: it was killed, and more than once"
+
+
+def _deadly(last: int) -> Callable[..., None]:
+    write, done = site._write, itertools.count(1)
+
+    def one(path: Path, *data: bytes) -> None:
+        write(path, *data)
+        if next(done) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return one
+
+
+def _pages(where: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (where / "index.html", *where.glob("site/*.html"))}
 
 
 def test_pages_of_another_version_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

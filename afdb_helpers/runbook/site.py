@@ -24,6 +24,7 @@ from afdb_helpers.runbook import records
 
 FOLDER = "site"
 _STATE, _NAMES = "state.json", "names.txt"
+_Kept = tuple[list[str], list[bytes | memoryview], set[str], set[str]]  # ids, their rows, without an end, targets
 _BEGIN, _END = b"<tbody>\n", b"\n</tbody>"
 
 
@@ -32,38 +33,44 @@ class Site:
 
     def __init__(self, where: Path, *, anew: bool = False) -> None:
         self.where, self.folder = where, where / FOLDER
-        self.known, self.rows, self.open = ([], [], set[str]()) if anew else self._kept()
+        nothing: _Kept = ([], [], set(), set())
+        self.known, self.rows, self.open, self.names = nothing if anew else self._kept() or nothing
         self.targets: dict[str, dict[str, Any]] = {}
         self.read = 0
 
     def update(self) -> Report:
         """Read the records that are new or had no end yet, and write the pages that this changes."""
-        there, known = set(records.names(self.where)), set(self.known)
-        if known - there:  # a record is gone: what it left in these pages is found by making them anew
-            self.known, self.rows, self.open, known = [], [], set(), set()
-        new = list(there - known)
+        there = set(os.listdir(self.where))
+        others = there.difference(self.known)
+        if len(there) - len(others) < len(self.known):  # one is gone: what it left here is found by making all anew
+            self.known, self.rows, self.open, self.names, others = [], [], set(), set(), there
+        new = [name for name in others if records.is_id(name) and (self.where / name).is_dir()]
         new = new if len(new) < 2 else records.ordered(self.where, new)[::-1]
-        for id_ in [*sorted(self.open & known), *new]:
-            self._take(id_, new=id_ not in known)
+        for id_ in sorted(self.open):
+            self._take(id_, new=False)
+        for id_ in new:
+            self._take(id_, new=True)
         self.known += new
         if self.read or not (self.where / "index.html").is_file():
             self._write()
         return Report(
             headline=f"{count(len(self.known), 'record')}, {self.read:,} of them read anew",
-            rows=({"page": str(self.where / "index.html"), "targets": len(self._names())},),
+            rows=({"page": str(self.where / "index.html"), "targets": len(self.names)},),
             remedy=f"open {self.where / 'index.html'}",
         )
 
-    def _kept(self) -> tuple[list[str], list[bytes], set[str]]:
-        """What an earlier call kept: the ids, a row each, those without an end; nothing if another version made it."""
+    def _kept(self) -> _Kept | None:
+        """What an earlier call kept, the rows in one piece; None if another version made it, or one that was killed."""
         try:
             state = json.loads((self.folder / _STATE).read_bytes())
             known = (self.folder / _NAMES).read_text().split()
-            rows = (self.where / "index.html").read_bytes().partition(_BEGIN)[2].partition(_END)[0].split(b"\n")
-            good = state["version"] == pages.version() and len(rows) == len(known) and all(rows)
-            return (known, rows, set(state["open"])) if good else ([], [], set())
+            page = (self.where / "index.html").read_bytes()
+            begin, end = page.index(_BEGIN) + len(_BEGIN), page.rindex(_END)
+            good = state["version"] == pages.version() and page.count(b"\n<tr>", begin - 1, end) == len(known)
+            found: _Kept = (known, [memoryview(page)[begin:end]], set(state["open"]), set(state["targets"]))
+            return found if good else None
         except (OSError, ValueError, KeyError, TypeError):
-            return [], [], set()
+            return None
 
     def _take(self, id_: str, *, new: bool) -> None:
         """Take from a record what the pages need of it."""
@@ -77,6 +84,7 @@ class Site:
         if new:
             self.rows.insert(0, row)
         else:
+            self.rows = [*b"\n".join(self.rows).split(b"\n")]
             self.rows[len(self.known) - 1 - self.known.index(id_)] = row
         (self.open.discard if run.get("ended") else self.open.add)(id_)
         if target := facts.part(run, "target").get("name"):
@@ -100,23 +108,21 @@ class Site:
             elif wanted:
                 kept[name] = [short, *kept[name]][:most]
 
-    def _names(self) -> list[str]:
-        """The targets that have a page."""
-        kept = (_json(path).get("name") for path in self.folder.glob("target-*.json"))
-        return sorted({str(name) for name in kept if name} | set(self.targets))
-
     def _write(self) -> None:
-        if not self.known or len(self.known) == self.read:
+        """There is no state while anything is written: a call that is killed is followed by one from scratch."""
+        (self.folder / _STATE).unlink(missing_ok=True)
+        if len(self.known) == self.read:
             for path in self.folder.glob("target-*"):
                 path.unlink()
         for name, kept in self.targets.items():
             page = self.folder / history.file_name(name)
             _write(page.with_suffix(".json"), json.dumps({"name": name, **kept}).encode())
             _write(page, pages.target(name, kept["runs"], kept["moves"], kept["total"]).encode())
-        head, tail = (part.encode() for part in pages.index(len(self.known), self._names()))
-        _write(self.where / "index.html", b"".join((head, _BEGIN, b"\n".join(self.rows), _END, tail)))
+        self.names |= set(self.targets)
+        head, tail = (part.encode() for part in pages.index(len(self.known), self.names))
+        _write(self.where / "index.html", head, _BEGIN, b"\n".join(self.rows), _END, tail)
         _write(self.folder / _NAMES, "\n".join(self.known).encode())
-        state = {"version": pages.version(), "open": sorted(self.open)}
+        state = {"version": pages.version(), "open": sorted(self.open), "targets": sorted(self.names)}
         _write(self.folder / _STATE, json.dumps(state).encode())
 
 
@@ -159,10 +165,11 @@ def steps(folder: Path) -> dict[str, float]:
     return found
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, *data: bytes) -> None:
     """In one step, but not to the disk at once: pages can be made again."""
     staged = path.with_name(f".{path.name}.{os.getpid()}.part")
-    staged.write_bytes(data)
+    with staged.open("wb") as file:
+        file.writelines(data)
     staged.replace(path)
 
 
