@@ -215,6 +215,8 @@ def _html_table(rows: tuple[Row, ...]) -> str:
 
 
 def _tight(value: Any) -> str:
-    """Keeps a number, a date or a short name on one line."""
+    """Keeps a number, a date or a short name on one line, and the lines of what has several, as SQL with comments."""
     text = show(value)
-    return ";white-space:nowrap" if len(text) <= 28 and not set(text) & set(" /\n") else ""
+    if "\n" in text:
+        return ";white-space:pre-line"
+    return ";white-space:nowrap" if len(text) <= 28 and not set(text) & set(" /") else ""

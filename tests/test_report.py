@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afdb_helpers import report
+from afdb_helpers import pages, report
 from afdb_helpers.errors import Refused
 from afdb_helpers.report import Report
 
@@ -195,3 +196,9 @@ def test_without_pyarrow_parquet_says_what_to_install(tmp_path: Path) -> None:
     assert "ConfigError: Parquet cannot be written" in done.stderr
     assert "pip install 'afdb-helpers[parquet]'" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_sql_of_several_lines_keeps_them_in_jupyter_and_on_a_page_or_its_comment_would_swallow_it() -> None:
+    shown = Report(headline="h", rows=({"safe": "-- first this\nDROP TABLE t"}, {"safe": "one"}))._repr_html_()
+    assert shown.count("white-space:pre-line") == 1
+    assert re.search(r'<td class="[^"]*lines[^"]*">-- first this\nDROP', pages.clean(shown))

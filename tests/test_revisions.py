@@ -535,6 +535,8 @@ def test_a_statement_that_may_change_something_is_known(sql: str, changes: bool)
 
 def test_a_statement_is_kept_as_it_reads() -> None:
     assert revisions.tidy("\nCREATE TABLE t ( \n\tid int\n)\n\n") == "CREATE TABLE t (\n\tid int\n)"
+    assert revisions.short("CREATE TABLE t (\n\tid int\n)") == "CREATE TABLE t ( id int )"
+    assert revisions.short("x" * 99) == "x" * 89 + "…"
 
 
 def test_stepwise_the_child_waits_at_every_event_and_puts_a_question_after_each_statement(

@@ -159,7 +159,7 @@ def migration(
     rows = [
         {
             "n": number,
-            "statement": s["sql"].split("\n")[0][:90],
+            "statement": revisions.short(s["sql"]),
             "seconds": s.get("seconds"),
             "rows": s.get("rows"),
         }

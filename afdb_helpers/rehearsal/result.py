@@ -18,7 +18,6 @@ BLOCKS = {
     "ShareLock": "writes",
     "ShareUpdateExclusiveLock": "schema changes and vacuum",
 }  # the strongest first; weaker ones stand in no application's way
-SHOWN = 90  # characters of a statement in a table
 
 Statement = dict[str, Any]
 
@@ -129,7 +128,7 @@ def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...],
     if outcome.error:
         said = f"{outcome.error['kind']}: {outcome.error['message'].strip().splitlines()[0]}"
         open_ = [statement for statement in done if statement["seconds"] is None]
-        where = f"at statement {open_[-1]['n']}, {short(open_[-1]['sql'])!r}: " if open_ else ""
+        where = f"at statement {open_[-1]['n']}, {revisions.short(open_[-1]['sql'])!r}: " if open_ else ""
         return f"failed {where}{said}"
     if wanted not in after:
         return f"ended without an error, and the copy is at {', '.join(after) or 'no revision'}, not at {wanted}"
@@ -155,7 +154,7 @@ def row(statement: Statement) -> dict[str, Any]:
     taken = (f"{relation} {mode.removesuffix('Lock')}" for relation, mode in statement["locks"])
     return {
         "n": statement["n"],
-        "statement": short(statement["sql"]),
+        "statement": revisions.short(statement["sql"]),
         "seconds": statement["seconds"],
         "rows": statement["rows"],
         "locks": ", ".join(taken),
@@ -163,8 +162,3 @@ def row(statement: Statement) -> dict[str, Any]:
         "WAL, bytes": statement["wal"],
         "temporary, bytes": statement["temporary"],
     }
-
-
-def short(sql: str) -> str:
-    line = " ".join(sql.split())
-    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"

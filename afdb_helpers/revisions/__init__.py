@@ -13,7 +13,7 @@ from typing import Any
 
 from afdb_helpers import targets
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.revisions.process import VERSION_TABLE, Abandoned, Event, Outcome, Session, changes, run, tidy
+from afdb_helpers.revisions.process import VERSION_TABLE, Abandoned, Event, Outcome, Session, changes, run, short, tidy
 
 __all__ = [
     "VERSION_TABLE",
@@ -28,6 +28,7 @@ __all__ = [
     "find",
     "from_events",
     "run",
+    "short",
     "tidy",
 ]
 

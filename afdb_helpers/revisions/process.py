@@ -22,6 +22,7 @@ Event = dict[str, Any]
 CHILD = Path(__file__).with_name("child.py")
 VERSION_TABLE = "alembic_version"
 BEAT = 1  # seconds
+SHOWN = 90  # characters of a statement in a table
 GRACE = 5.0  # seconds between asking the child to leave and making it
 
 
@@ -240,6 +241,12 @@ def changes(sql: str) -> bool:
 def tidy(sql: str) -> str:
     """A statement without the blank lines and trailing space that SQLAlchemy lays out."""
     return re.sub(r"[ \t]+\n", "\n", sql.strip())
+
+
+def short(sql: str) -> str:
+    """A statement on one line of a table."""
+    line = " ".join(sql.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
 def _refuse_other_table(event: Event) -> None:
