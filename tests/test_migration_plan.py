@@ -195,6 +195,23 @@ def test_the_page_for_an_approver_says_what_lint_found_and_what_is_waived(databa
     assert "lint says" not in pages.plan(plan), "nothing was linted"
 
 
+def test_the_page_cites_the_number_that_the_statement_has_on_it(database: str, graph: Graph) -> None:
+    plan = _make(database, graph, sql=["CREATE TABLE a ()", "DROP TABLE customer"]).as_dict()
+    sent = ["SELECT 1", "CREATE TABLE a ()", "SELECT 2", "DROP TABLE customer", "CREATE TABLE a ()"]
+    lock = {"lock": "AccessExclusiveLock", "begin": 0.0, "end": 1.5}
+    rehearsal = {
+        "headline": "rehearsed", "parts": [], "statements": [{"n": n, "sql": sql} for n, sql in enumerate(sent, 1)],
+        "holds": [{**lock, "relation": "customer", "statement": 4}, {**lock, "relation": "a", "statement": 5},
+                  {**lock, "relation": "other", "statement": 3}],
+    }  # fmt: skip
+    page = pages.plan(plan, rehearsal)
+    assert "| customer | AccessExclusiveLock | 1.500 s | 2 |" in page
+    assert "| a | AccessExclusiveLock | 1.500 s | 1 |" in page, "a repeated one is the one that is shown"
+    assert "| other | AccessExclusiveLock | 1.500 s |  |" in page, "one that is not shown has no number"
+    assert "**2.**\n\n```sql\nDROP TABLE customer\n```" in page
+    assert "A run counts more" in page
+
+
 # --- its schema
 
 

@@ -17,7 +17,7 @@ from afdb_helpers import backup, catalog, lint, rehearsal, targets
 from afdb_helpers.backup import Backup
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.rehearsal import Hold, Rehearsal, prediction, timeline, watch
+from afdb_helpers.rehearsal import Hold, Rehearsal, prediction, result, timeline, watch
 from afdb_helpers.rehearsal.meter import Meter
 from afdb_helpers.report import Picture, Report
 from afdb_helpers.revisions import Project
@@ -279,6 +279,12 @@ def test_the_forecast_stretches_each_statement_by_the_size_of_its_tables() -> No
     assert found.png.startswith(b"\x89PNG")
     same = prediction.make(rehearsed(), {"big": 100, "small": 100})
     assert "3.0 s in all" in same.headline
+
+
+def test_all_that_are_blocked_longest_are_named() -> None:
+    held = [Hold(name, "AccessExclusiveLock", 1, 0.0, end) for name, end in (("a", 1.0004), ("b", 1.0), ("c", 0.5))]
+    said = result.locks([*held, Hold("d", "ShareLock", 1, 0.0, 1.0)]).headline
+    assert said == "locks: the longest blocks reads and writes of a, b for 1.000 s"
 
 
 def test_a_forecast_without_a_lock_is_no_picture() -> None:

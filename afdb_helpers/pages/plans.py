@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 WAITS = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")  # what an application waits for
@@ -26,11 +26,7 @@ def markdown(
     else:
         out += _table(["Revision", "File (SHA-256)"], files)
     if rehearsal:
-        out += ["## Rehearsed", "", f"{rehearsal['headline']}.", ""]
-        out += [f"- {part['headline']}" for part in rehearsal["parts"]] + [""]
-        held = [h for h in rehearsal.get("holds", ()) if h["lock"] in WAITS]
-        rows = [[h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", str(h["statement"])] for h in held]
-        out += _table(["Table", "Lock", "Held for", "From statement"], rows)
+        out += _rehearsed(rehearsal, content["sql"])
     if findings:
         out += _findings(findings)
     if content["direction"] == "adopt":
@@ -44,7 +40,22 @@ def markdown(
         out += ["This is what Alembic prints without a database; it is no part of the digest.", ""]
     if flagged:
         out += ["A revision that is not previewable reads the database: its SQL is missing here, or another.", ""]
-    return "\n".join([*out, *(f"```sql\n{sql.strip()}\n```\n" for sql in content["sql"] or printed)])
+    if content["sql"]:
+        out += ["Each is here once. A run counts more: it repeats some, for so many rows at a time or again after it "
+                "waited in vain for a lock, and it reads.", ""]  # fmt: skip
+    shown = enumerate(content["sql"] or printed, 1)
+    return "\n".join([*out, *(f"**{number}.**\n\n```sql\n{sql.strip()}\n```\n" for number, sql in shown)])
+
+
+def _rehearsed(said: Mapping[str, Any], planned: Sequence[str]) -> list[str]:
+    """What the rehearsal saw. It counts repeated and reading statements too, so each is cited by its number here."""
+    known = {sql: str(number) for number, sql in enumerate(planned, 1)}
+    numbers = {seen["n"]: known.get(seen["sql"], "") for seen in said["statements"]}
+    out = ["## Rehearsed", "", f"{said['headline']}.", ""]
+    out += [f"- {part['headline']}" for part in said["parts"]] + [""]
+    held = [h for h in said.get("holds", ()) if h["lock"] in WAITS]
+    rows = [[h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", numbers.get(h["statement"], "")] for h in held]
+    return out + _table(["Table", "Lock", "Held for", "From statement below"], rows)
 
 
 def _findings(said: Mapping[str, Any]) -> list[str]:

@@ -102,7 +102,10 @@ def locks(holds: Iterable[Hold]) -> Report:
     worst = max((row for row in rows if "writes" in row["blocks"]), key=lambda row: row["seconds"], default=None)
     said = "none that an application waits for"
     if worst:
-        said = f"the longest blocks {worst['blocks']} of {worst['relation']} for {worst['seconds']:.3f} s"
+        same = [
+            row["relation"] for row in rows if (row["blocks"], row["seconds"]) == (worst["blocks"], worst["seconds"])
+        ]
+        said = f"the longest blocks {worst['blocks']} of {', '.join(same)} for {worst['seconds']:.3f} s"
     return Report(headline=f"locks: {said}", rows=tuple(rows))
 
 
