@@ -57,7 +57,7 @@ def load(setting: str) -> CryptoSigner:
         why = "it is no Ed25519 private key in PEM without a passphrase"
     else:
         return signer
-    raise ConfigError(f"{SETTING} cannot be used", why=why, do="`afdb keys new FILE` makes one") from None
+    raise ConfigError(f"{SETTING} cannot be used", why=why, do="`afdb keys new FILE --name NAME` makes one") from None
 
 
 def own() -> CryptoSigner | None:

@@ -71,7 +71,10 @@ def test_up_down_and_where_it_stands(here: Path, database: str) -> None:
         return done.stdout
 
     assert run("current") == "no revision is stamped\n"
-    assert f"✓ from nothing stamped to {SECOND}" in run("plan")
+    planned = run("plan")
+    assert f"✓ from nothing stamped to {SECOND}" in planned
+    assert f"next: not rehearsed: the digest to approve comes with afdb prepare {SECOND} --target default" in planned
+    assert "sha256:" not in planned, "what is no digest to approve"
     assert f"upgraded from nothing to {SECOND}" in run("upgrade")
     assert run("current") == f"{SECOND} (head)\n"
     assert f"downgraded from {SECOND} to {FIRST}" in run("downgrade", FIRST[:4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from typing import Any, NamedTuple
 import projects
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from afdb_helpers import backup, migrate, migration_plan, rehearsal, signing, targets
+from afdb_helpers.cli import production
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migrate import approvals, gates, outcomes
@@ -228,7 +231,7 @@ def test_a_file_about_another_target_or_plan_or_out_of_date_is_refused(made: Pre
     wrong: dict[str, dict[str, Any]] = {
         "target": {"target": "staging"},
         "late": {"days": -1},
-        "plan": {"digest": "sha256:0"},
+        "plan": {"digest": f"sha256:{'0' * 64}"},
     }
     for name, other in wrong.items():
         file = alice.with_name(name)
@@ -248,10 +251,48 @@ def test_a_file_that_cannot_be_checked_or_is_none_is_a_bad_request(
         _approve(made, file=str(alice))
 
 
+def test_the_commands_that_are_handed_out_are_those_that_will_count(
+    made: Prepared, alice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where keys are listed, a digest and a name on the command line would be refused as not signed."""
+    target = dataclasses.replace(made.target, protected=True)
+    signed, applied = gates.commands(made.plan, target)
+    assert signed.startswith(f"afdb approve {made.plan.digest} --target {target.name} --change-ref TICKET")
+    assert signed.endswith(" --file approval.json")
+    assert applied.endswith(f" --target {target.name} --approval approval.json")
+    monkeypatch.delenv("AFDB_APPROVERS")
+    (alone,) = gates.commands(made.plan, target)
+    assert f"--approve {made.plan.digest} --approver NAME" in alone
+
+
+@pytest.mark.parametrize(
+    "digest", ["sha256:abc", "sha256:7631…", f"sha256:{'A' * 64}", f"{'a' * 64}", f"sha256:{'a' * 65}"]
+)
+def test_a_digest_that_is_not_whole_is_not_signed(alice: Path, digest: str) -> None:
+    with pytest.raises(ConfigError, match="is not a plan's digest") as caught:
+        approvals.write(alice, target="production", digest=digest, change_ref="OPS-12", reason="because")
+    assert "64 hexadecimal digits" in caught.value.why
+    assert "afdb prepare --target production" in caught.value.do
+    assert not alice.exists()
+
+
+def test_what_was_signed_is_said_whole(alice: Path) -> None:
+    """With the name that the key has where keys are listed: the name that the record will show."""
+    digest = f"sha256:{'a' * 64}"
+    words = [digest, "--target", "production", "--change-ref", "OPS-12", "--reason", "because", "--file", str(alice)]
+    done = CliRunner().invoke(production.approve, words, catch_exceptions=False)
+    said = dict(re.findall(r"^ *(\w+)  +(.+?) *$", done.output, re.MULTILINE))
+    assert (said["digest"], said["target"], said["change"]) == (digest, "production", "OPS-12: because")
+    assert said["approver"].startswith("alice (key ")
+    assert datetime.fromisoformat(said["expires"]) > datetime.now(UTC) + timedelta(days=6)
+    assert said["file"] == str(alice)
+
+
 def test_without_a_key_nothing_is_signed(made: Prepared, alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AFDB_SIGNING_KEY")
-    with pytest.raises(ConfigError, match="AFDB_SIGNING_KEY is not set"):
+    with pytest.raises(ConfigError, match="AFDB_SIGNING_KEY is not set") as caught:
         _write(alice, made)
+    assert "afdb keys new FILE --name NAME" in caught.value.do
 
 
 # --- Where nothing is asked for ---------------------------------------------------------------------------------------

@@ -279,6 +279,7 @@ def prepare(production: Run, checkout: Path) -> str:
     assert prepared.returncode == 0, prepared.stdout + prepared.stderr
     approved = digest(prepared)
     assert f"next:   afdb apply 002 --target production --approve {approved}" in prepared.stdout
+    assert re.search(r"002 +The twelve tables", prepared.stdout.rpartition("from 001 to 002")[2]), "what 002 does"
     summary = (checkout / "summary.md").read_text()
     assert f"Digest `{approved}`" in summary
     assert "CREATE TABLE" in summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -73,7 +74,12 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
 
         made = offline.planned(project, chosen.dialect + "://", make, meanwhile=connected)
     measured, findings = (seen[n] if made.rehearsed else None for n in ("rehearsal.json", "findings.json"))
-    if form == "text":
+    if form == "text" and not made.rehearsed and not made.empty:
+        from afdb_helpers.migrate import gates
+
+        wait = f"not rehearsed: the digest to approve comes with afdb prepare {gates.way(made)} --target {target}"
+        say(replace(made, parts=(), remedy=wait))
+    elif form == "text":
         say(made)
     elif form == "json":
         said = made.as_dict() | ({"findings": findings["rows"]} if findings else {})

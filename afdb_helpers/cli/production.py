@@ -13,7 +13,7 @@ import click
 from afdb_helpers import migration_plan, revisions, targets
 from afdb_helpers.cli import options
 from afdb_helpers.cli.show import say
-from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.errors import Refused
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.targets import Target
 
@@ -82,7 +82,8 @@ def prepare(
     about, revision = {"target": target}, first.content["to"]
     way = {"revision": revision, "direction": direction, "drop_data": str(drop_data).lower()}
     last = run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
-    plan = migration_plan.from_content(json.loads((last.folder / "plan.json").read_bytes())["content"])
+    content = json.loads((last.folder / "plan.json").read_bytes())["content"]
+    plan = migration_plan.from_content(content, {row["revision"]: row["what"] for row in first.rows})
     rehearsal, findings = (
         json.loads((last.folder / f"{name}.json").read_bytes()) for name in ("rehearsal", "findings")
     )
@@ -90,8 +91,12 @@ def prepare(
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(pages.plan(plan.as_dict(), rehearsal, findings))
     say(plan)
+    if not findings["ok"]:
+        click.echo(
+            f"lint:   {findings['headline'].removeprefix('lint: ')}: afdb plan --target {target} --format markdown"
+        )
     click.echo(f"digest: {plan.digest}")
-    click.echo(f"next:   {gates.asked(plan, chosen)}")
+    click.echo("next:   " + "\n        ".join(gates.commands(plan, chosen)))
 
 
 @click.command()
@@ -107,11 +112,8 @@ def approve(digest: str, target: str, change_ref: str, reason: str, days: float,
     """Sign an approval of a plan's digest with the key in AFDB_SIGNING_KEY. Contacts no database."""
     from afdb_helpers.migrate import approvals
 
-    if not digest.startswith("sha256:"):
-        raise ConfigError(f"{digest!r} is no digest", why="a plan's digest begins with sha256:", do="copy it whole")
     file = Path(path or f"approval-{digest.removeprefix('sha256:')[:12]}.json")
-    key = approvals.write(file, target=target, digest=digest, change_ref=change_ref, reason=reason, days=days)
-    click.echo(f"{file}: signed by {key}")
+    say(approvals.write(file, target=target, digest=digest, change_ref=change_ref, reason=reason, days=days))
 
 
 @click.command()

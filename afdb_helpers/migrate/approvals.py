@@ -7,6 +7,7 @@ the approver is the name of that key. Without it a digest and a name are taken a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,11 @@ from typing import Any
 
 from afdb_helpers import signing, targets
 from afdb_helpers.errors import ConfigError, Refused
+from afdb_helpers.report import Report
 
 KIND = "application/vnd.afdb.approval+json"
 APPROVERS = "AFDB_APPROVERS"
+_WHOLE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -31,27 +34,39 @@ class Approval:
     signed: bool = False
 
 
-def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str, days: float = 7) -> str:
+def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str, days: float = 7) -> Report:
     """Sign an approval of `digest` with the key in AFDB_SIGNING_KEY into a new file, valid for `days`.
 
-    Returns the public key in hex.
+    What was signed, by whose key. Raises `ConfigError`, and signs nothing, where the digest is not a whole one.
     """
+    if not _WHOLE.fullmatch(digest):
+        raise ConfigError(
+            f"{digest!r} is not a plan's digest",
+            why="a digest is sha256: and 64 hexadecimal digits; pages show it shortened, and only the whole one counts",
+            do=f"copy the line `digest:` that `afdb prepare --target {target}` printed",
+        )
     setting = targets.environment().get(signing.SETTING)
     if not setting:
         raise ConfigError(
-            f"{signing.SETTING} is not set", why="an approval file is signed", do="`afdb keys new FILE`, then set it"
+            f"{signing.SETTING} is not set",
+            why="an approval file is signed",
+            do="`afdb keys new FILE --name NAME`, then set it",
         )
     now = datetime.now(UTC).replace(microsecond=0)
     said = {"target": target, "digest": digest, "change_ref": change_ref, "reason": reason, "approved": now.isoformat(),
             "expires": (now + timedelta(days=days)).isoformat()}  # fmt: skip
     signer = signing.load(setting)
+    key, listed = signing.public(signer), targets.environment().get(APPROVERS)
+    name = signing.believed(Path(listed).expanduser()).get(key) if listed else None
     envelope = signing.sign(json.dumps(said, sort_keys=True).encode(), KIND, signer)
     try:
         with path.open("x") as file:
             file.write(json.dumps(envelope, indent=1) + "\n")
     except OSError as error:
         raise ConfigError(f"{path} was not written", why=error.strerror or str(error), do="name a new file") from None
-    return signing.public(signer)
+    facts = {"digest": digest, "target": target, "approver": f"{name} (key {key[:16]}…)" if name else f"key {key}",
+             "change": f"{change_ref}: {reason}", "expires": said["expires"], "file": str(path)}  # fmt: skip
+    return Report(headline="signed", rows=tuple({"fact": fact, "value": value} for fact, value in facts.items()))
 
 
 def given(*, target: str, digest: str, approver: str, change_ref: str, reason: str, file: str = "") -> Approval:

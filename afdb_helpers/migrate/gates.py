@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import backup as backups
-from afdb_helpers import catalog, drift, hazards
+from afdb_helpers import catalog, drift, hazards, targets
 from afdb_helpers.backup import Backup
 from afdb_helpers.errors import Refused
 from afdb_helpers.migrate import approvals, outcomes
@@ -223,10 +223,19 @@ def _prepare(plan: MigrationPlan, target: Target) -> str:
 
 
 def asked(plan: MigrationPlan, target: Target) -> str:
-    """The command that does what the plan says, with an approval's parts to be filled in."""
+    """What does as the plan says, in one line."""
+    return "; then: ".join(commands(plan, target))
+
+
+def commands(plan: MigrationPlan, target: Target) -> tuple[str, ...]:
+    """The command that does what the plan says, with an approval's parts to be filled in; where keys are listed, the
+    approver's before it."""
     verb = "adopt" if plan.content["direction"] in ("adopt", "repair") else "apply"
-    said = f"--approve {plan.digest} --approver NAME --change-ref TICKET --reason WHY"
-    return f"afdb {verb} {way(plan)} --target {target.name} {said}"
+    asked, why = f"afdb {verb} {way(plan)} --target {target.name}", "--change-ref TICKET --reason WHY"
+    if not targets.environment().get(approvals.APPROVERS):
+        return (f"{asked} --approve {plan.digest} --approver NAME {why}",)
+    signed = f"afdb approve {plan.digest} --target {target.name} {why} --file approval.json"
+    return signed, f"{asked} --approval approval.json"
 
 
 def way(plan: MigrationPlan) -> str:
