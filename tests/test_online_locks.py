@@ -31,21 +31,28 @@ def session(url: str) -> Any:
     return made
 
 
-def longest_probe(url: str, over: threading.Event, found: list[float]) -> None:
+def longest_probe(url: str, table: str, over: threading.Event, found: list[float]) -> None:
     with contextlib.closing(session(url)) as probing:
         cursor = probing.cursor()
         while not over.is_set():
             started = time.monotonic()
-            cursor.execute("SELECT name FROM agents LIMIT 1")
+            cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
             found.append(time.monotonic() - started)
             time.sleep(0.005)
 
 
 @pytest.mark.parametrize(
-    ("command", "start", "brief"), [("upgrade", "001", 300), ("downgrade", "002", 300), ("upgrade", "001", 1500)]
+    ("command", "start", "table", "brief"),
+    [
+        ("upgrade", "001", "agents", 300),  # met by the last locks, all together
+        ("downgrade", "002", "agents", 300),
+        ("upgrade", "001", "audit_logs", 300),  # met by a short step of the preparation
+        ("upgrade", "001", "agents", 1500),
+        ("upgrade", "001", "audit_logs", 1500),
+    ],
 )
 def test_a6_an_idle_transaction_is_named_and_nobody_waits_for_long(
-    command: str, start: str, brief: int, make: Maker, monkeypatch: pytest.MonkeyPatch
+    command: str, start: str, table: str, brief: int, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = make("postgresql 18", "at_001")
     monkeypatch.setattr(transactions, "BRIEF", brief)
@@ -53,18 +60,18 @@ def test_a6_an_idle_transaction_is_named_and_nobody_waits_for_long(
         chain.upgrade(url)
     monkeypatch.setenv("AFDB_LOCK_BUDGET", "2")
     over, waits = threading.Event(), list[float]()
-    probing = threading.Thread(target=longest_probe, args=(url, over, waits))
+    probing = threading.Thread(target=longest_probe, args=(url, table, over, waits))
     with contextlib.closing(session(url)) as blocker:
         cursor, pid = blocker.cursor(), blocker.info.backend_pid
-        cursor.execute("BEGIN; SELECT id FROM agents")
+        cursor.execute(f"BEGIN; SELECT id FROM {table}")
         probing.start()
-        with pytest.raises(CommandError, match="no lock on agents") as refused:
+        with pytest.raises(CommandError, match=f"no lock on {table}") as refused:
             getattr(chain, command)(url)
         over.set()
         probing.join()
     said = str(refused.value)
     assert f"process {pid} of role postgres (a forgotten console, idle in transaction" in said
-    assert "BEGIN; SELECT id FROM agents" in said
+    assert f"BEGIN; SELECT id FROM {table}" in said
     # The timeout, the allowance, and what two busy cores add; the control: a longer timeout is felt as long.
     assert max(waits) < 0.3 + 0.2 + 0.3 if brief == 300 else max(waits) > 1.0
     assert chain.stamped(url) == (start,)
