@@ -43,6 +43,10 @@ class Report:
     remedy: str = ""
     parts: tuple[Report, ...] = field(default=())
 
+    @property
+    def mark(self) -> str:
+        return "✓" if self.ok else "✗"
+
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame: one row a mapping, columns in order of first appearance."""
         import pandas as pd
@@ -100,7 +104,7 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        verdict = (mark(self.ok), "bold green" if self.ok else "bold red")
+        verdict = (self.mark, "bold green" if self.ok else "bold red")
         yield Text.assemble(verdict, " ", (show(self.headline), "bold"))
         if self.rows:
             table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
@@ -122,7 +126,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Inline styles only and every value escaped, so that a record page stays inert."""
-        sign = f'<span style="color:{"#1a7f37" if self.ok else "#cf222e"}">{mark(self.ok)}</span>'
+        sign = f'<span style="color:{"#1a7f37" if self.ok else "#cf222e"}">{self.mark}</span>'
         out = [f"<p><strong>{sign} {html.escape(show(self.headline))}</strong></p>"]
         if self.rows:
             out.append(_html_table(self.rows))
@@ -130,6 +134,13 @@ class Report:
             out.append(f"<p>next: <code>{html.escape(show(self.remedy))}</code></p>")
         out.extend(part._repr_html_() for part in self.parts)
         return "\n".join(out)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Aside(Report):
+    """A report of what nobody looked at: neither good nor wanting."""
+
+    mark = "·"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -153,10 +164,6 @@ def numeric(rows: Iterable[Row], name: str) -> bool:
     """Whether a column holds numbers only (empty cells aside), so that it is aligned right."""
     values = [row[name] for row in rows if row.get(name) is not None]
     return bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
-
-
-def mark(ok: bool) -> str:
-    return "✓" if ok else "✗"
 
 
 def show(value: Any) -> str:
@@ -186,7 +193,7 @@ def plain(value: Any) -> Any:
 
 def text(report: Report) -> str:
     """The report as plain text, columns aligned."""
-    lines = [f"{mark(report.ok)} {show(report.headline)}"]
+    lines = [f"{report.mark} {show(report.headline)}"]
     names = columns(report.rows)
     cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.rows]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if names else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ def ended(outcome: str = "succeeded") -> dict[str, Any]:
     return said | {"headline": "done", "evidence": [], "cause": None if code == 0 else "exception"}
 
 
-def whole(where: Path, *, signer: Any = None, skip: str = "", **data: Any) -> Record:
-    """A record with every file that a run leaves, sealed; `skip` names a step that is not done."""
+def whole(
+    where: Path, *, signer: Any = None, skip: str = "", files: Mapping[str, str] | None = None, **data: Any
+) -> Record:
+    """A record with every file that a run leaves, and `files`, sealed; `skip` names a step that is not done."""
     kept = record.begin(where, runbook="backup", target="staging", data=begun())
     kept.data["runbook"]["steps"] = STEPS
     for step, marks in steps.parsed(STEPS).items():
@@ -55,7 +58,7 @@ def whole(where: Path, *, signer: Any = None, skip: str = "", **data: Any) -> Re
                 record.write(kept.folder / mark, record.as_json({"rows": 3}))
                 kept.note("kept", file=mark, sha256="0" * 64)
             kept.note("cell.end", cell=step, status="completed", seconds=0.1)
-    for name, text in {"notebook.ipynb": '{"cells": []}', "report.html": "<p>done</p>"}.items():
+    for name, text in {"notebook.ipynb": '{"cells": []}', "report.html": "<p>done</p>", **(files or {})}.items():
         record.write(kept.folder / name, text.encode())
     kept.release()
     kept.data |= ended() | data

@@ -156,10 +156,13 @@ def test_a27_the_control_without_the_look_at_the_backup_each_of_these_would_go_t
 # --- Approved ---------------------------------------------------------------------------------------------------------
 
 
-def _approve(made: Prepared, actors: tuple[str, ...] = ("bob",), emergency: bool = False, **given: Any) -> Any:
+def _approve(
+    made: Prepared, actors: tuple[str, ...] = ("bob",), emergency: bool = False, kept: Any = None, **given: Any
+) -> Any:
+    keep = ({} if kept is None else kept).__setitem__
     asked = {"digest": made.plan.digest, "approver": "alice", "change_ref": "OPS-12", "reason": "because", **given}
     approved = migrate.approved(target="production", **asked)
-    return migrate.approval(made.plan, made.target, approved, actors=actors, emergency=emergency)
+    return migrate.approval(made.plan, made.target, approved, actors=actors, emergency=emergency, keep=keep)
 
 
 def test_the_digest_of_this_plan_by_somebody_else_with_number_and_reason_opens_the_gate(made: Prepared) -> None:
@@ -207,8 +210,10 @@ def _write(path: Path, made: Prepared, *, target: str = "production", **other: A
 
 def test_a_signed_file_names_its_signer(made: Prepared, alice: Path) -> None:
     _write(alice, made)
-    said = _approve(made, file=str(alice), approver="mallory")
+    kept: dict[str, Any] = {}
+    said = _approve(made, file=str(alice), approver="mallory", kept=kept)
     assert said.headline.startswith("approved by alice (signed)")
+    assert kept == {"approval.json": json.loads(alice.read_bytes())}, "the record can show what she signed"
 
 
 def test_where_keys_are_listed_a_digest_alone_is_not_enough(made: Prepared, alice: Path) -> None:

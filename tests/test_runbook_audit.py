@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +19,9 @@ from securesystemslib.signer import CryptoSigner
 
 from afdb_helpers import ledger, signing
 from afdb_helpers.errors import ConfigError
+from afdb_helpers.migrate import approvals
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import attestation, audit, checking, records
+from afdb_helpers.runbook import attestation, audit, checking, exporting, records
 from afdb_helpers.runbook.record import LEDGER, SUMS, Record
 
 Keys = dict[str, str]
@@ -155,8 +158,61 @@ def test_a_signature_that_was_taken_away_with_all_its_traces_is_missed_by_those_
     chain_anew(where, entries)
     assert audit.verify(where).ok, "without keys nobody can tell"
     said = wrong(audit.verify(where, keys=keys))
-    assert (folder.name, "attestation.json", "is missing: records before it are signed, and this one is not") in said
+    assert (folder.name, "attestation.json", audit.UNSIGNED) in said
     assert any("was signed for another ledger" in what for _, _, what in said)
+
+
+def test_a_run_without_a_key_after_signed_ones_is_not_called_tampering_once_a_head_covers_it(
+    three: list[Record], where: Path, keys: Keys
+) -> None:
+    """Unsigned by mistake and unsigned by a forger of the ledger's tail look the same, until a head vouches for it."""
+    late = whole(where)
+    report = audit.verify(where, keys=keys, head=f"6:{audit.read(where).hashes[6]}")
+    assert wrong(report) == [(late.id, "attestation.json", audit.UNSIGNED)], "a head before it vouches for nothing"
+    head = audit.read(where).head
+    assert report.remedy.endswith(f"where their runs had no key, set it, and from then on: --head {head}")
+    whole(where)
+    (after,) = wrong(audit.verify(where, keys=keys, head=head))
+    assert after[0] != late.id, "the next one is again for the reader to look at"
+    well = audit.verify(where, keys=keys, head=audit.read(where).head)
+    assert well.ok
+    assert "it is not signed, as others before it are: its run had no key" in unknown(well)
+    (late.folder / "attestation.json").write_text("{}")
+    assert not audit.verify(where, keys=keys, head=head).ok
+
+
+def test_a_signed_record_that_was_changed_does_not_lack_its_signature_as_well(
+    three: list[Record], where: Path, keys: Keys
+) -> None:
+    edit(three[2].folder / "run.json", headline="all was well")
+    said = wrong(audit.verify(where, keys=keys))
+    assert said == [(three[2].id, "run.json", "is changed since the record was sealed")]
+
+
+def test_a_record_that_was_handed_on_alone_is_verified_by_its_sums_and_signature(
+    three: list[Record], where: Path, keys: Keys, tmp_path: Path
+) -> None:
+    exporting.export(three[2].folder, tmp_path / "ticket")
+    shutil.unpack_archive(tmp_path / "ticket" / f"{three[2].id}.zip", tmp_path / "unpacked")
+    listed, folder = tmp_path / "signers", tmp_path / "unpacked" / three[2].id
+    listed.write_text("".join(f"{name} {key}\n" for key, name in keys.items()))
+    command = ("records", "verify", str(folder), "--keys", str(listed))
+    well = afdb(*command, cwd=tmp_path)
+    assert well.returncode == 0, well.stderr
+    assert "1 signed by a believed key" in well.stdout
+    assert "· could not be checked" in well.stdout
+    assert "whether it is in the ledger" in well.stdout
+    bare = afdb("records", "verify", cwd=tmp_path, AFDB_RECORDS=str(folder.parent))
+    assert bare.returncode == 3, "a store of records that has lost its ledger"
+    assert bare.stdout.count("ledger.jsonl  ") == 2, bare.stdout
+    assert "a record handed on without it is verified by its path" in bare.stdout
+    edit(folder / "before.json", rows=4)
+    sum_anew(folder)
+    bad = afdb(*command, cwd=tmp_path)
+    assert bad.returncode == 3
+    assert "was signed for another run or other files" in bad.stdout
+    (where / LEDGER).unlink()
+    assert wrong(audit.verify(where, three[2].folder, keys=keys))[0][:2] == (LEDGER, LEDGER), "others stand beside it"
 
 
 def test_a_record_signed_with_a_key_that_is_not_listed_is_named(where: Path, signer: CryptoSigner, keys: Keys) -> None:
@@ -361,7 +417,7 @@ def test_a_corrupt_record_stops_neither_the_list_nor_the_check(
 def test_a_ledger_that_is_gone_is_named(three: list[Record], where: Path) -> None:
     (where / LEDGER).unlink()
     (found,) = wrong(audit.verify(where))
-    assert found[2].startswith("ledger.jsonl cannot be read")
+    assert found[2].startswith("cannot be read")
 
 
 def test_a_clock_that_went_back_is_said_and_the_order_is_the_ledgers(where: Path) -> None:
@@ -404,13 +460,85 @@ def test_the_command_needs_no_database_and_its_exit_code_tells(
     edit(three[1].folder / "before.json", rows=4)
     bad = afdb("records", "verify", three[1].id, "--keys", str(listed), cwd=tmp_path)
     assert bad.returncode == 3
-    assert "before.json" in bad.stdout
-    assert "is changed since the record was sealed" in bad.stderr
+    assert bad.stdout.count("before.json  is changed since the record was sealed") == 1
+    assert "before.json" not in bad.stderr, "said once, in the report"
+    assert "1 thing is not as the runs left them" in bad.stderr
 
 
 def test_a_head_that_is_none_is_refused(three: list[Record], where: Path) -> None:
     with pytest.raises(ConfigError, match="'abc' is no head"):
         audit.verify(where, head="abc")
+
+
+def test_the_recipe_of_the_docs_checks_a_record_by_itself_and_says_what_the_keyid_is(
+    three: list[Record], keys: Keys, tmp_path: Path
+) -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "keys.md").read_text()
+    (recipe,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    folder, (public,) = three[0].folder, keys
+
+    def run(key: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", "-c", recipe, str(folder), key]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert three[0].id in run(public).stdout
+    assert run(public).returncode == 0
+    assert "InvalidSignature" in run(signing.public(CryptoSigner.generate_ed25519())).stderr
+    preimage = re.search(r"`(\{\"keytype.*\})`", docs)
+    assert preimage
+    keyid = hashlib.sha256(preimage[1].replace("3f…", public).encode()).hexdigest()
+    assert keyid == attestation.keyid(folder)
+    edit(folder / "before.json", rows=4)
+    assert "AssertionError" in run(public).stderr
+
+
+def test_show_names_approver_and_signer_and_each_evidence_once(
+    where: Path, signer: CryptoSigner, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cited = [{"kind": "rehearsal", "id": "R-1", "file": name, "sha256": "0" * 64} for name in ("a", "b")]
+    approval = {"digest": "sha256:1", "approver": "alice", "signed": True, "change_ref": "OPS-1", "reason": "why"}
+    kept = whole(where, signer=signer, approval=approval, evidence=cited)
+
+    def said() -> dict[str, str]:
+        return {row["fact"]: row["value"] for row in records.show(kept.folder).rows}
+
+    assert (said()["approved by"], said()["evidence"]) == ("alice (signed)", "R-1")
+    keyid = attestation.keyid(kept.folder)
+    assert said()["signed by"] == f"key {keyid}, which AFDB_SIGNERS does not list"
+    (tmp_path / "signers").write_text("".join(f"{name} {key}\n" for key, name in keys.items()))
+    monkeypatch.setenv("AFDB_SIGNERS", str(tmp_path / "signers"))
+    assert said()["signed by"] == f"ann (key {keyid[:16]}…)"
+
+
+def test_a_signed_approval_in_a_record_is_checked_by_the_approvers_keys(
+    where: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = (signing.create(tmp_path / name) for name in ("alice.pem", "bob.pem"))
+    first, second = ("sha256:" + digit * 64 for digit in "12")
+    approval = {"digest": first, "approver": "alice", "signed": True, "change_ref": "OPS-1", "reason": "why"}
+    old = whole(where, approval=approval)
+    assert f"was made before records kept that ({old.id})" in unknown(audit.verify(where, approvers={alice: "alice"}))
+
+    def left(signer: str, digest: str, target: str, days: int) -> Record:
+        monkeypatch.setenv("AFDB_SIGNING_KEY", str(tmp_path / signer))
+        file = tmp_path / f"{len(list(where.iterdir()))}.json"
+        approvals.write(file, target=target, digest=digest, change_ref="OPS-1", reason="why", days=days)
+        return whole(where, approval=approval, files={approvals.NAME: file.read_text()})
+
+    good = left("alice.pem", first, "staging", 7)
+    assert f"who signed its approval: no keys are listed (AFDB_APPROVERS) ({good.id})" in unknown(audit.verify(where))
+    keys = {alice: "alice", bob: "bob"}
+    assert audit.verify(where, approvers=keys).ok
+    assert not audit.verify(where, approvers={bob: "bob"}).ok, "her key is not listed"
+    lies = [
+        left("bob.pem", first, "staging", 7),
+        left("alice.pem", second, "staging", 7),
+        left("alice.pem", first, "production", 7),
+        left("alice.pem", first, "staging", -1),
+    ]
+    said = wrong(audit.verify(where, approvers=keys))
+    assert {(run, file) for run, file, _ in said} == {(one.id, approvals.NAME) for one in lies}
+    assert sorted(what.partition(": ")[2].split()[1] for *_, what in said) == ["approver", "digest", "expired", "is"]
 
 
 OTHER_PROGRAM = """

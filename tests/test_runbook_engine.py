@@ -22,9 +22,9 @@ from small_notebooks import Left, outputs, small
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from afdb_helpers import runbook
+from afdb_helpers import runbook, signing
 from afdb_helpers.errors import ConfigError, Refused, Unavailable
-from afdb_helpers.runbook import audit, outcome, record, records
+from afdb_helpers.runbook import attestation, audit, outcome, record, records
 from afdb_helpers.runbook.engine import Stopped
 from afdb_helpers.runbook.kernels import FORMATS, without
 
@@ -364,6 +364,22 @@ def closed_by_the_next_command(folder: Path, cwd: Path) -> None:
     assert left.run["closed"]["at"] > left.run["ended"] == left.journal[-2]["at"], "its last sign of life"
     assert audit.verify(folder.parent).ok
     assert "0 records closed" in afdb("records", "close", cwd=cwd).stdout
+
+
+def test_a_run_without_a_key_after_signed_ones_says_so_and_a_signed_ones_page_names_its_key(
+    where: Path, tmp_path: Path
+) -> None:
+    small(tmp_path, "1")
+    signing.create(tmp_path / "key.pem")
+    first = afdb("run", "small.ipynb", cwd=tmp_path)
+    signed = afdb("run", "small.ipynb", cwd=tmp_path, AFDB_SIGNING_KEY=str(tmp_path / "key.pem"))
+    left = next(where.glob("*/attestation.json")).parent
+    unsigned = afdb("run", "small.ipynb", cwd=tmp_path)
+    assert [done.returncode for done in (first, signed, unsigned)] == [0, 0, 0], unsigned.stderr
+    said = "AFDB_SIGNING_KEY is not set: this run is not signed, as records before it are"
+    assert [said in done.stderr for done in (first, signed, unsigned)] == [False, False, True]
+    named = [attestation.keyid(left)[:16] in page.read_text() for page in where.glob("*/report.html")]
+    assert sorted(named) == [False, False, True]
 
 
 def test_unknown_kernel_is_refused_before_anything_starts(where: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import click
 
 from afdb_helpers.cli import records_pages
 from afdb_helpers.cli.show import say
-from afdb_helpers.errors import Unavailable
+from afdb_helpers.errors import Refused, Unavailable
 
 
 @click.group()
@@ -70,14 +70,16 @@ def verify(record_id: str | None, head: str, target: str | None, keys: Path | No
 
     settings = targets.environment()
     where = record.root(settings)
-    listed = keys or settings.get("AFDB_SIGNERS")
-    believed = signing.believed(Path(listed).expanduser()) if listed else None
+    listed = (keys or settings.get("AFDB_SIGNERS"), settings.get("AFDB_APPROVERS"))
+    believed, approvers = (signing.believed(Path(one).expanduser()) if one else None for one in listed)
     with tempfile.TemporaryDirectory() as empty:
         if shelf.behind(where):
             where = shelf.copy(where, Path(empty))
         folder = kept.find(where, record_id) if record_id else None
-        say(checked := audit.verify(where, folder, head=head, keys=believed, mark=_mark(target)))
-    checked.raise_unless_ok()
+        mark, where = _mark(target), folder.parent if folder else where
+        say(checked := audit.verify(where, folder, head=head, keys=believed, approvers=approvers, mark=mark))
+    if not checked.ok:
+        raise Refused(checked.headline, why="the report names them", do=checked.remedy)
 
 
 def _folder() -> Path:

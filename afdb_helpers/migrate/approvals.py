@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from afdb_helpers.report import Report
 
 KIND = "application/vnd.afdb.approval+json"
 APPROVERS = "AFDB_APPROVERS"
+NAME = "approval.json"  # in the record of the run that went by it
 _WHOLE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -32,6 +33,7 @@ class Approval:
     change_ref: str = ""
     reason: str = ""
     signed: bool = False
+    envelope: Mapping[str, Any] = field(default_factory=dict)  # what was signed, as the file had it
 
 
 def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str, days: float = 7) -> Report:
@@ -91,7 +93,19 @@ def given(*, target: str, digest: str, approver: str, change_ref: str, reason: s
             do=f"let an approver run: afdb approve {digest or 'DIGEST'} --target {target} --change-ref TICKET"
             " --reason WHY; then give --approval FILE",
         )
-    return _read(Path(file), signing.believed(Path(listed).expanduser()), target)
+    return _read(Path(file), signing.believed(Path(listed).expanduser()), target, datetime.now(UTC))
+
+
+def check(file: Path, keys: Mapping[str, str], run: Mapping[str, Any]) -> None:
+    """Whether the signed approval that a record keeps is what its run.json, `run`, says of it.
+
+    Raises `Refused` where none of `keys` signed it, it was out of date when the run began, or says something else.
+    """
+    target = run["target"]["name"]
+    given = _read(file, keys, target, datetime.fromisoformat(run["started"]))
+    for fact, value in as_facts(given).items():
+        if run["approval"].get(fact) != value:
+            raise _unfit(file, f"its {fact} is {value}, and run.json says {run['approval'].get(fact)}", target)
 
 
 def same_person(approver: str, actors: Iterable[str | None]) -> str:
@@ -99,7 +113,7 @@ def same_person(approver: str, actors: Iterable[str | None]) -> str:
     return next((actor for actor in actors if actor and actor.casefold() == approver.casefold()), "")
 
 
-def _read(path: Path, keys: Mapping[str, str], target: str) -> Approval:
+def _read(path: Path, keys: Mapping[str, str], target: str, at: datetime) -> Approval:
     try:
         envelope = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -109,9 +123,9 @@ def _read(path: Path, keys: Mapping[str, str], target: str) -> Approval:
     said, name = signing.opened(envelope, KIND, keys)
     if said["target"] != target:
         raise _unfit(path, f"it is about target {said['target']}", target)
-    if datetime.fromisoformat(said["expires"]) < datetime.now(UTC):
+    if datetime.fromisoformat(said["expires"]) < at:
         raise _unfit(path, f"it expired {said['expires']}", target)
-    return Approval(said["digest"], name, said["change_ref"], said["reason"], signed=True)
+    return Approval(said["digest"], name, said["change_ref"], said["reason"], signed=True, envelope=envelope)
 
 
 def _unfit(path: Path, why: str, target: str) -> Refused:

@@ -133,10 +133,12 @@ def approval(
     actors: Iterable[str | None] = (),
     emergency: bool = False,
     note: Note = lambda *_, **__: None,
+    keep: Note = lambda *_: None,
 ) -> Opened:
     """Somebody else approved the digest of this very plan, made anew just now, under a change number and for a reason.
 
-    `actors` are the names of whoever runs it: none of them may be the approver, unless it is an emergency.
+    `actors` are the names of whoever runs it: none of them may be the approver, unless it is an emergency. What was
+    signed is handed to `keep`, so that the record shows it to whoever has the approver's public key.
     """
     if open_ := _open(plan, target, "approval"):
         return open_
@@ -160,6 +162,8 @@ def approval(
             why="a plan is read by a second person before it changes a protected target",
             do="have somebody else approve it; or --emergency, which the record will show",
         )
+    if given.signed:
+        keep(approvals.NAME, given.envelope)
     note("approval", **approvals.as_facts(given), emergency=emergency)
     by = f"in an emergency, by {given.approver or 'nobody else'}" if emergency else f"by {given.approver}"
     signed = "signed" if given.signed else "not signed"

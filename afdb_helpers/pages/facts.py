@@ -229,6 +229,7 @@ def _proof(run: Mapping[str, Any]) -> list[Line]:
     lines = [
         Line(f"ledger entry {entry}, {hashed[:16]}…" if hashed else "", soft=True),
         Line(f"runbook sha256:{str(book['sha256'])[:16]}…{of}" if book.get("sha256") else "", soft=True),
+        Line(f"signed by key {str(run['signed_by'])[:16]}…" if run.get("signed_by") else "", soft=True),
         Line(f"commit {str(git['sha'])[:12]}{dirty}" if git.get("sha") else "", soft=True),
     ]
     id_ = str(run.get("id") or "")

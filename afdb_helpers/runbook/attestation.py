@@ -7,9 +7,11 @@ began. So it can neither be moved to another record, nor to another ledger.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import ledger, signing
@@ -22,6 +24,7 @@ NAME = "attestation.json"
 KIND = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:afdb:run:v1"
+_KEYID = re.compile(r'"keyid": "([0-9a-f]{64})"')
 _SAID = ("id", "mode", "outcome", "exit_code", "started", "ended", "ledger")
 
 
@@ -52,6 +55,15 @@ def signed(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         now["server"] = (datetime.fromisoformat(said["server"]["clock"]) + since).isoformat(timespec="milliseconds")
         now["skew"] = said.get("clock_skew")
     return now
+
+
+def keyid(folder: Path) -> str:
+    """The id of the key that a record says it is signed by, which nobody has checked; empty where it is not signed."""
+    try:
+        said = _KEYID.search((folder / NAME).read_text(errors="replace"))
+    except FileNotFoundError:
+        return ""
+    return said[1] if said else "unknown"
 
 
 def read(raw: bytes, keys: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any], str]:

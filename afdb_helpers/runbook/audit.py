@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from afdb_helpers import ledger
-from afdb_helpers.errors import ConfigError, Unavailable
-from afdb_helpers.report import Report, count
-from afdb_helpers.runbook import checking, records
+from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
+from afdb_helpers.report import Aside, Report, count
+from afdb_helpers.runbook import attestation, checking, records
 from afdb_helpers.runbook.checking import Checked, Said
 from afdb_helpers.runbook.record import LEDGER
 
 _HEAD = re.compile(r"(?:(\d+):)?([0-9a-f]{64})")
 Row = dict[str, Any]
+UNSIGNED = "is not there, as in records before it: the run had no key, or the ledger was written anew with it"
 
 
 @dataclass
@@ -37,19 +39,22 @@ class Ledger:
 
 def verify(
     where: Path, folder: Path | None = None, *, head: str = "", keys: Mapping[str, str] | None = None,
-    mark: Mapping[str, Any] | None = None,
+    approvers: Mapping[str, str] | None = None, mark: Mapping[str, Any] | None = None,
 ) -> Report:  # fmt: skip
     """Check every record under `where`, or the one in `folder`, with the ledger that they are chained by.
 
     `head` is the ledger's head as it was kept elsewhere, `mark` what the last migration left in the database, `keys`
-    whose signatures are believed. Reads only files; the report is ok when nothing was found touched.
+    whose signatures are believed, `approvers` whose on approvals. Reads only files; the report is ok when nothing was
+    found touched. A record in `folder` that stands alone, as it was exported, is checked without a ledger.
     """
-    held = read(where)
+    held = _alone(where, folder) or read(where)
     found = [_checked(one, held, keys) for one in ([folder] if folder else _folders(where))]
+    for one in found:
+        _approval(where / one.id, one, approvers)
     rows: list[Row] = [{"record": LEDGER, "file": LEDGER, "what": what} for what in held.wrong]
     rows += [{"record": one.id, "file": file, "what": what} for one in found for file, what in one.wrong]
     if folder is None:
-        rows += _deleted(held, found) + _unsigned(held, found, keys) + _evidence(found)
+        rows += [*_deleted(held, found), *_unsigned(held, found, head), *_evidence(found)]
     rows += _cut(held, head, mark)
     unknown = [*held.unknown, *_unknown_head(held, head, mark)]
     unknown += _grouped(found)
@@ -61,7 +66,7 @@ def read(where: Path) -> Ledger:
     try:
         lines = ledger.lines(where / LEDGER)
     except Unavailable as error:
-        return Ledger(wrong=[f"{error.what}: {error.why}"], there=False)
+        return Ledger(wrong=[f"cannot be read: {error.why}"], there=False)
     entries, broken = ledger.walk(lines)
     found = Ledger(hashes={number: digest for number, (_, digest) in enumerate(entries, 1)})
     if broken:
@@ -73,6 +78,13 @@ def read(where: Path) -> Ledger:
             found.unknown.append(f"the clock went back before entry {entry['seq']}: go by the numbers, not the times")
         before = str(entry.get("at"))
     return found
+
+
+def _alone(where: Path, folder: Path | None) -> Ledger | None:
+    """What is known where one record is asked about that was handed on without the others and their ledger."""
+    if folder is None or os.path.lexists(where / LEDGER) or records.names(where) != [folder.name]:
+        return None
+    return Ledger(unknown=["whether it is in the ledger: none is beside it, as where it was exported"], there=False)
 
 
 def _take(found: Ledger, entry: dict[str, Any], digest: str) -> None:
@@ -101,24 +113,45 @@ def _checked(folder: Path, held: Ledger, keys: Mapping[str, str] | None) -> Chec
     return checking.record(folder, said, held.hashes, keys)
 
 
+def _approval(folder: Path, found: Checked, keys: Mapping[str, str] | None) -> None:
+    """The approval that the record says was signed: by whom it says, of what it says."""
+    if found.wrong or not found.sums or not (found.run.get("approval") or {}).get("signed"):
+        return
+    from afdb_helpers.migrate import approvals
+
+    if approvals.NAME not in found.sums:
+        found.unknown.append("who signed its approval: it was made before records kept that")
+    elif keys is None:
+        found.unknown.append(f"who signed its approval: no keys are listed ({approvals.APPROVERS})")
+    else:
+        try:
+            approvals.check(folder / approvals.NAME, keys, found.run)
+        except AfdbError as error:
+            found.wrong.append((approvals.NAME, f"is not by whom, or of what, run.json says: {error.why}"))
+
+
 def _deleted(held: Ledger, found: list[Checked]) -> list[Row]:
     there = {one.id for one in found}
     what = "the record is gone: the ledger says that it was there"
     return [{"record": run, "file": "", "what": what} for run in held.runs if run not in there]
 
 
-def _unsigned(held: Ledger, found: list[Checked], keys: Mapping[str, str] | None) -> list[Row]:
-    """Records without a signature that came after one that has one: theirs was taken away."""
-    if keys is None:
-        return []
+def _unsigned(held: Ledger, found: list[Checked], head: str) -> Iterator[Row]:
+    """Records without a signature, by the ledger too, after one that has one: no key, or both were written anew.
+
+    What stood in the ledger up to the head that was kept elsewhere was not written anew since, and is only told of.
+    """
     numbers = {run: said.intent[0]["seq"] for run, said in held.runs.items() if said.intent}
     first = min((numbers.get(one.id, 0) for one in found if one.signed_by), default=None)
-    what = "is missing: records before it are signed, and this one is not"
-    return [
-        {"record": one.id, "file": "attestation.json", "what": what}
-        for one in found
-        if first is not None and one.sums and not one.signed and numbers.get(one.id, 0) > first
-    ]
+    kept = next((number for number, digest in held.hashes.items() if head.endswith(digest)), 0)
+    for one in found:
+        said = held.runs.get(one.id, Said())
+        if first is None or one.wrong or not one.sums or one.signed or numbers.get(one.id, 0) < first or not said.end:
+            continue
+        if said.end[0]["seq"] <= kept:
+            one.unknown.append("it is not signed, as others before it are: its run had no key")
+        else:
+            yield {"record": one.id, "file": attestation.NAME, "what": UNSIGNED}
 
 
 def _evidence(found: list[Checked]) -> list[Row]:
@@ -192,10 +225,19 @@ def _report(where: Path, held: Ledger, found: list[Checked], rows: list[Row], un
     signed = sum(one.signed_by is not None for one in found)
     about = f"{count(len(found), 'record')} in {where}"
     if rows:
-        first = rows[0]
-        headline = f"{about}: {first['record']}: {first['file']} {first['what']}".replace(":  ", ": ")
+        headline = f"{about}: {count(len(rows), 'thing is', 'things are')} not as the runs left them"
     else:
         headline = f"{about}: none was touched; {signed} signed by a believed key"
-    parts = [Report(headline="could not be checked", rows=tuple({"what": what} for what in unknown))] if unknown else []
-    remedy = "compare them with their copy" if rows else f"keep the head elsewhere: {held.head}" if held.head else ""
+    parts = [Aside(headline="could not be checked", rows=tuple({"what": what} for what in unknown))] if unknown else []
+    remedy = _remedy(held, rows) if rows else f"keep the head elsewhere: {held.head}" if held.head else ""
     return Report(headline=headline, ok=not rows, rows=tuple(rows), remedy=remedy, parts=tuple(parts))
+
+
+def _remedy(held: Ledger, rows: list[Row]) -> str:
+    if all(row["what"] == UNSIGNED for row in rows):
+        return (
+            f"compare them with their copy; where their runs had no key, set it, and from then on: --head {held.head}"
+        )
+    if not held.there:
+        return "put the ledger back from its copy; a record handed on without it is verified by its path"
+    return "compare them with their copy"

@@ -23,6 +23,7 @@ from afdb_helpers.runbook.record import Record
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+    from securesystemslib.signer import CryptoSigner
 
 KILLED = 137  # what a shell says of a process that was ended by signal 9
 _MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that says what went wrong
@@ -52,10 +53,10 @@ def end(data: dict[str, Any], ending: Ending, events: list[dict[str, Any]]) -> N
     data |= {"changed": ending.changed, "cause": ending.cause, "failing_cell": ending.cell, "headline": ending.message}
 
 
-def write_page(kept: Record, notebook: NotebookNode) -> None:
-    """report.html, a view of the record: a defect in it must not cost the record."""
+def write_page(kept: Record, notebook: NotebookNode, signer: CryptoSigner | None) -> None:
+    """report.html, a view of the record, which `signer` will sign: a defect in it must not cost the record."""
     try:
-        page = pages.record(kept.data, notebook)
+        page = pages.record(kept.data | {"signed_by": signer.public_key.keyid if signer else ""}, notebook)
     except Exception as error:
         kept.data["page_error"] = f"not made: {type(error).__name__}"
     else:
@@ -97,6 +98,7 @@ def _close(kept: Record) -> Record:
     events = kept.events()
     running = _running_cell(events)
     said = f"the process that ran it was killed{f' in cell {running}' if running else ''}"
+    signer = signing.own()
     ending = Ending(outcome.INTERRUPTED, KILLED, outcome.changed(events), "killed", running, said)
     end(kept.data, ending, events)
     closed = {"by": provenance.who()["os_user"], "host": socket.gethostname(), "at": record.now()}
@@ -110,7 +112,7 @@ def _close(kept: Record) -> Record:
                 about |= {"status": "failed", "exception": True}
         finish_notebook(notebook, ending)
         record.write(kept.folder / "notebook.ipynb", nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
-        write_page(kept, notebook)
+        write_page(kept, notebook, signer)
     found = leaks.known(targets.environment()).files(kept.folder)
     for path in found:
         path.unlink()
@@ -118,7 +120,7 @@ def _close(kept: Record) -> Record:
         kept.data["withheld"] = sorted(path.name for path in found)
     kept.note("run.end", outcome=ending.outcome, exit_code=KILLED, cause=ending.cause, closed=True)
     entry = {"event": "end", "run": kept.id, "outcome": ending.outcome, "exit_code": KILLED, "closed": True}
-    kept.seal(ledger_entry=entry, signer=signing.own(), signed=attestation.signed([]))
+    kept.seal(ledger_entry=entry, signer=signer, signed=attestation.signed([]))
     return kept
 
 

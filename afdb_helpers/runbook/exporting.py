@@ -10,7 +10,7 @@ from pathlib import Path
 from afdb_helpers import pages, targets
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import leaks, record, records
+from afdb_helpers.runbook import attestation, leaks, record, records
 
 _FIRST = (1980, 1, 1, 0, 0, 0)  # before which a zip knows no time
 
@@ -27,7 +27,8 @@ def export(folder: Path, into: Path) -> Report:
         notebook = json.loads((folder / "notebook.ipynb").read_bytes())
     except FileNotFoundError:
         notebook = {}
-    page = pages.record(run, notebook if isinstance(notebook, dict) else {}, home="").encode()
+    signed = run | {"signed_by": attestation.keyid(folder)}
+    page = pages.record(signed, notebook if isinstance(notebook, dict) else {}, home="").encode()
     one, packed = into / f"{folder.name}.html", into / f"{folder.name}.zip"
     try:
         into.mkdir(parents=True, exist_ok=True)

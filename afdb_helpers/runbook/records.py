@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from afdb_helpers import ledger
+from afdb_helpers import ledger, signing
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.report import Report, count
-from afdb_helpers.runbook import checking, listing, record
+from afdb_helpers.runbook import attestation, checking, listing, record
 from afdb_helpers.runbook.record import SUMS
 from afdb_helpers.targets import Target, environment
 
@@ -74,7 +74,7 @@ def is_id(name: str) -> bool:
 def find(where: Path, wanted: str) -> Path:
     """The folder of a record by its id, its path or a unique part of the id."""
     if (Path(wanted) / "run.json").is_file():
-        return Path(wanted)
+        return Path(wanted).resolve()
     found = [p for p in where.glob("*") if wanted in p.name and (p / "run.json").is_file()] if wanted else []
     if len(found) == 1:
         return found[0]
@@ -153,8 +153,10 @@ def show(folder: Path) -> Report:
         "change": approval.get("change_ref"),
         "reason": approval.get("reason"),
         "approved": approval.get("digest"),
-        "evidence": ", ".join(entry["id"] for entry in data.get("evidence") or ()),
+        "approved by": approval.get("approver") and f"{approval['approver']} ({_signed(approval)})",
+        "evidence": ", ".join(dict.fromkeys(entry["id"] for entry in data.get("evidence") or ())),
         "commit": (data.get("git") or {}).get("sha"),
+        "signed by": _signer(folder),
     }
     rows = tuple({"fact": key, "value": value} for key, value in facts.items() if value not in (None, ""))
     checked = check(folder)
@@ -162,6 +164,22 @@ def show(folder: Path) -> Report:
     if data.get("headline"):
         headline += f", {data['headline']}"
     return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=(checked,))
+
+
+def _signed(approval: Mapping[str, Any]) -> str:
+    return "signed" if approval.get("signed") else "not signed"
+
+
+def _signer(folder: Path) -> str:
+    """The name of the listed key that a record is signed by, else the key's id; empty where it is not signed."""
+    keyid, listed = attestation.keyid(folder), environment().get("AFDB_SIGNERS")
+    if not keyid:
+        return ""
+    try:
+        keys = signing.believed(Path(listed).expanduser()) if listed else {}
+        return f"{attestation.read((folder / attestation.NAME).read_bytes(), keys)[2]} (key {keyid[:16]}…)"
+    except Refused:
+        return f"key {keyid}, which AFDB_SIGNERS does not list"
 
 
 def check(folder: Path) -> Report:
@@ -204,6 +222,14 @@ def without_end(where: Path) -> list[str]:
         return []
     ended = set(_END.findall(lines))
     return [run.decode() for _, run in _INTENT.findall(lines) if run not in ended]
+
+
+def any_signed(where: Path) -> bool:
+    """Whether the ledger names a record that is signed."""
+    try:
+        return b'"attestation": ' in ledger.raw(where / record.LEDGER)
+    except OSError:
+        return False
 
 
 def position(folder: Path) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import signing, targets
 from afdb_helpers.errors import AfdbError
 from afdb_helpers.report import Report
-from afdb_helpers.runbook import attestation, closing, leaks, outcome, parameters, provenance, record, shelf
+from afdb_helpers.runbook import attestation, closing, leaks, outcome, parameters, provenance, record, records, shelf
 from afdb_helpers.runbook.execution import Execution
 from afdb_helpers.runbook.kernels import Kernel, Kernels
 from afdb_helpers.runbook.outcome import LEAK, RECORD, Ending, Failure
@@ -127,7 +127,7 @@ class Running:
         closing.finish_notebook(self.notebook, ending)
         self._save()
         self._set_end(ending, events, seconds)
-        closing.write_page(self.record, self.notebook)
+        closing.write_page(self.record, self.notebook, self._signer)
 
     def _set_end(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
         closing.end(self.record.data, ending, events)
@@ -172,8 +172,8 @@ class Running:
 
 def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     """Open the record and launch the kernel. Where the record cannot be written or signed, nothing is launched."""
-    signer = signing.own()
     where = record.root(targets.environment())
+    signer = _signer(where)
     _close_abandoned(where)
     book = request.runbook
     values = request.values
@@ -209,6 +209,14 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     }
     kept = record.begin(where, runbook=book.name, target=request.target, data=data)
     return Running(request, kept, pool.take(), pool, signals, signer)
+
+
+def _signer(where: Path) -> Signer:
+    """The key that signs the record; that there is none is said where records are signed."""
+    signer = signing.own()
+    if signer is None and records.any_signed(where):
+        sys.stderr.write(f"{signing.SETTING} is not set: this run is not signed, as records before it are\n")
+    return signer
 
 
 def _close_abandoned(where: Path) -> None:
