@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commandline
 import pdftext
 import pytest
 from test_pages_browser import CHROMIUM
 
-from afdb_helpers import demo, lint, revisions, targets
+from afdb_helpers import demo, embedded_postgres, lint, revisions, targets
 from afdb_helpers.lint import waivers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,6 +200,44 @@ def test_the_demo_database_is_at_001_and_the_same_every_time(new_database: Calla
             taken.append(fingerprint.take(connection))
     assert taken[0] == taken[1]
     assert sum(taken[0].counts().values()) > 25_000
+
+
+def test_the_database_left_running_is_one_for_psql_and_says_when_it_is_made_anew(tmp_path: Path, scratch: Path) -> None:
+    def afdb(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([commandline.AFDB, "demo", *arguments], cwd=ROOT, env=_environment(tmp_path, scratch),
+                              capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+
+    try:
+        first, again = afdb("--database"), afdb("--database")
+        assert (first.returncode, again.returncode, first.stderr) == (0, 0, "")
+        assert again.stdout == first.stdout
+        assert (
+            again.stderr == "The demo database agent_factory that was here is dropped, and made anew at revision 001.\n"
+        )
+        psql = [
+            str(embedded_postgres.available()[18] / "psql"),
+            first.stdout.strip(),
+            "-Atc",
+            "SELECT * FROM alembic_version",
+        ]
+        assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout == "001\n"
+    finally:
+        assert afdb("--stop").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("--database",), ("--stop",)])
+def test_while_the_demo_runs_a_second_one_names_its_process(
+    arguments: tuple[str, ...], tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them starts a server: the first has one, and stops it at its end."""
+    monkeypatch.setenv("AFDB_SCRATCH", str(scratch))
+    with demo.alone(tmp_path):
+        done = commandline.afdb("demo", *arguments, cwd=tmp_path, AFDB_SCRATCH=str(scratch))
+    assert done.returncode == 3, done.stderr
+    assert f"the demo is running in this folder: process {os.getpid()}\n" in done.stderr
+    assert "wait until it has ended" in done.stderr
+    with demo.alone(tmp_path):
+        pass  # the control: it is over
 
 
 def test_run_all_works_on_every_runbook(tmp_path: Path, scratch: Path, new_database: Callable[..., str]) -> None:

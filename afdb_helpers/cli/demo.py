@@ -16,11 +16,13 @@ def demo(only: bool, stop: bool) -> None:
 
     folder = play.enter()
     if only or stop:
-        running = play.server(folder)
-        if stop:
-            running.stop()
-        else:
-            click.echo(play.create(running))
+        with play.alone(folder):
+            running = play.server(folder)
+            if stop:
+                running.stop()
+            else:
+                url = play.create(running, say=lambda line: click.echo(line, err=True))
+                click.echo(url.replace("+psycopg2", "", 1))  # as psql takes it
     else:
         result = play.run(say=lambda line: click.echo(line, err=True))
         say(result)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afdb_helpers import embedded_postgres, revisions
-from afdb_helpers.embedded_postgres import Server
-from afdb_helpers.errors import ConfigError, Incomplete
+from afdb_helpers.embedded_postgres import Server, owner
+from afdb_helpers.errors import ConfigError, Incomplete, Refused
 from afdb_helpers.report import Report, count
 
 if TYPE_CHECKING:
@@ -47,8 +48,33 @@ def server(folder: Path) -> Server:
     return embedded_postgres.keep(embedded_postgres.name_for(folder))
 
 
-def create(running: Server) -> str:
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else starts, fills or stops this folder's server meanwhile. Raises `Refused` with the process that does.
+
+    An flock on a file beside the server's folder, which holds the process's number; it goes with the process.
+    """
+    path = owner.scratch() / f"{embedded_postgres.name_for(folder)}.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Refused(
+                f"the demo is running in this folder: process {file.read().strip() or 'unknown'}",
+                why="it has one server and one database, which it makes anew at its beginning and stops at its end",
+                do="wait until it has ended, or end it by Ctrl-C where it runs; then run again",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def create(running: Server, say: Callable[[str], object] = lambda line: None) -> str:
     """Make the database anew at revision 001, with rows (drops the demo's earlier one), and return its URL."""
+    if DATABASE in running.databases():
+        say(f"The demo database {DATABASE} that was here is dropped, and made anew at revision 001.")
     running.drop_database(DATABASE)
     url = running.create_database(DATABASE)
     project = revisions.find()
@@ -73,14 +99,15 @@ def run(say: Callable[[str], None] = print) -> Report:
     """All six runbooks over a fresh 001 database, each leaving its record; the server is stopped at the end."""
     from afdb_helpers import runbook
 
-    running = server(Path.cwd())
-    try:
-        say(f"A PostgreSQL {running.version} of your own, with a database at revision 001 …")
-        os.environ["DATABASE_URL"] = create(running)
-        os.environ.setdefault("AFDB_UNCOMMITTED", "1")  # whoever edits a runbook may see it in the demo
-        results = runbook.execute_many([(name, {}) for name in RUNS])
-    finally:
-        running.stop()
+    with alone(Path.cwd()):
+        running = server(Path.cwd())
+        try:
+            say(f"A PostgreSQL {running.version} of your own, with a database at revision 001 …")
+            os.environ["DATABASE_URL"] = create(running, say)
+            os.environ.setdefault("AFDB_UNCOMMITTED", "1")  # whoever edits a runbook may see it in the demo
+            results = runbook.execute_many([(name, {}) for name in RUNS])
+        finally:
+            running.stop()
     return summary(results)
 
 
@@ -105,22 +132,23 @@ def lab(folder: Path, *, new: bool = False, browser: bool = True, port: int = 88
         raise ConfigError(
             "JupyterLab is not installed", why="it comes with an extra", do="pip install 'afdb-helpers[lab]'"
         )
-    running = server(folder)
-    try:
-        kept = DATABASE in running.databases() and not new
-        url = running.url(DATABASE) if kept else create(running)
-        options = [
-            "--ServerApp.ip=127.0.0.1",
-            f"--port={port}",
-            "--LabApp.default_url=/lab/tree/runbooks/01_discovery.ipynb",
-            "--LabApp.news_url=None",  # it would ask whether to fetch news, over the first page that is seen
-        ]
-        if not browser:
-            options.append("--no-browser")
-        if os.geteuid() == 0:
-            options.append("--allow-root")
-        command = [sys.executable, "-m", "jupyterlab", *options]
-        with contextlib.suppress(KeyboardInterrupt):
-            subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": url}, check=False)
-    finally:
-        running.stop()
+    with alone(folder):
+        running = server(folder)
+        try:
+            kept = DATABASE in running.databases() and not new
+            url = running.url(DATABASE) if kept else create(running)
+            options = [
+                "--ServerApp.ip=127.0.0.1",
+                f"--port={port}",
+                "--LabApp.default_url=/lab/tree/runbooks/01_discovery.ipynb",
+                "--LabApp.news_url=None",  # it would ask whether to fetch news, over the first page that is seen
+            ]
+            if not browser:
+                options.append("--no-browser")
+            if os.geteuid() == 0:
+                options.append("--allow-root")
+            command = [sys.executable, "-m", "jupyterlab", *options]
+            with contextlib.suppress(KeyboardInterrupt):
+                subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": url}, check=False)
+        finally:
+            running.stop()
