@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from commandline import MALFORMED, SECRET, afdb
 
 from afdb_helpers import catalog, cli, migrate, targets
+from afdb_helpers.cli import show
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.migrate import lock
 from afdb_helpers.revisions import Project
@@ -291,6 +292,26 @@ def test_a_table_that_an_idle_session_holds_is_waited_for_and_then_changed(
         shown, _ = running.communicate(timeout=30)
     assert running.returncode == 0
     assert f"upgraded from {FIRST} to {SECOND}" in shown
+
+
+def test_of_what_takes_its_time_the_last_statement_is_said_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(show, "QUIET", -1.0)
+    note, sent = show.journal(), ["CREATE TABLE a (i int)", "CREATE TABLE b (\n\ti int\n)"]
+    note("statements", events=[{"event": "statement", "sql": sql} for sql in sent])
+    note("statements", events=[{"event": "commit"}])
+    assert capsys.readouterr().err == "  CREATE TABLE b ( i int )\n"
+
+
+def test_a_folder_of_records_that_is_new_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFDB_RECORDS", str(tmp_path / "r"))
+    show.new_records()
+    (tmp_path / "r").mkdir()
+    show.new_records()
+    assert capsys.readouterr().err == f"records go to {tmp_path / 'r'}, a new folder\n", "once"
 
 
 # --- protected targets

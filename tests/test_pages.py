@@ -247,6 +247,11 @@ def test_the_first_screen_answers_the_eight_questions() -> None:
         assert said in asked[question]
     assert "target = production, revision = 1975e0837120" in asked["What"]
     assert "approve =" not in asked["What"], "what was not given is left out"
+    given = {"target": "production", "change_ref": "", "approve": RUN["approval"]["digest"], "drop_data": True}
+    said = _asked(_inert(_page(run={**RUN, "parameters": given, "parameters_given": sorted(given)})))["What"]
+    assert "drop_data = True, target = production" in said
+    assert "change_ref" not in said, "an empty one says nothing"
+    assert "approve =" not in said, "the digest stands under Approved by"
     assert "PostgreSQL 18.1" in asked["Where"]
     assert "took 27.0 s" in asked["When"]
     assert "sha256:abc" in asked["Approved by"]

@@ -77,6 +77,8 @@ def test_from_zero_to_production_as_the_page_says(shell: dict[str, str], tmp_pat
     well = [run["runbook"]["name"] for run in runs if run["outcome"] == "succeeded"]
     assert well == ["discovery", "backup", "rehearsal", "migration", "verification"]
     approval = next(run for run in runs if run["outcome"] == "succeeded" and run["runbook"]["name"] == "migration")
+    given = ["approve", "approver", "change_ref", "direction", "reason", "revision", "target"]
+    assert approval["parameters_given"] == given, "what was left at its default was not given"
     assert (approval["approval"]["approver"], approval["approval"]["digest"]) == ("alice", digest[1])
 
 

@@ -12,7 +12,7 @@ import click
 
 from afdb_helpers import migration_plan, revisions, targets
 from afdb_helpers.cli import options
-from afdb_helpers.cli.show import say
+from afdb_helpers.cli.show import new_records, say
 from afdb_helpers.errors import Refused
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.targets import Target
@@ -80,7 +80,7 @@ def prepare(
     with chosen.connect() as connection:
         migrate.sound(first, chosen, connection, revisions.find(), accept_drift=accept_drift)
     about, revision = {"target": target}, first.content["to"]
-    way = {"revision": revision, "direction": direction, "drop_data": str(drop_data).lower()}
+    way = {"revision": revision, "direction": direction} | ({"drop_data": "true"} if drop_data else {})
     last = run([("discovery", about), ("backup", about), ("rehearsal", about | way)])
     content = json.loads((last.folder / "plan.json").read_bytes())["content"]
     plan = migration_plan.from_content(content, {row["revision"]: row["what"] for row in first.rows})
@@ -142,7 +142,8 @@ def carry_out(target: Target, plan: MigrationPlan, given: dict[str, Any], *, ask
     if asking and not given["approve"] and not given["approval"]:
         given |= {"approve": _asked(target, plan)} | _questions(given)
     given |= {"target": target.name, "revision": plan.content["to"], "direction": plan.content["direction"]}
-    texts = {k: str(v).lower() if isinstance(v, bool) else v for k, v in given.items() if v is not None}
+    asked_for = {k: v for k, v in given.items() if v is not None and v is not False and v != ""}
+    texts = {k: "true" if v is True else v for k, v in asked_for.items()}
     try:
         run([("migration", texts), *((name, {"target": target.name}) for name in then)])
     finally:
@@ -153,6 +154,7 @@ def run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
     """The runbooks one after the other; the last one's result. The first that is not well ends the command."""
     from afdb_helpers import runbook
 
+    new_records()
     results = runbook.execute_many(steps)
     for result in results:
         say(result)

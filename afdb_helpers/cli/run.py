@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from afdb_helpers.cli import options
-from afdb_helpers.cli.show import say
+from afdb_helpers.cli.show import new_records, say
 from afdb_helpers.errors import ConfigError
 
 
@@ -72,6 +72,7 @@ def _command(book: Any) -> click.Command:
         parameters = {name: str(value) for name, value in given.items() if value is not None}
         if twice := sorted(set(parameters) & {name for name, _ in pairs}):
             raise ConfigError(f"{twice[0]} is given twice", why="as an option and with -p", do="give it once")
+        new_records()
         result = runbook.execute(book.path, parameters | dict(pairs))
         say(result)
         raise SystemExit(result.exit_code)

@@ -24,16 +24,28 @@ def say(report: Report) -> None:
         click.echo(str(report))
 
 
+def new_records() -> None:
+    """Say where records go when that folder is not there yet: the command may stand in the wrong one."""
+    from afdb_helpers import targets
+    from afdb_helpers.runbook import record
+
+    if not (where := record.root(targets.environment())).exists():
+        click.echo(f"records go to {where}, a new folder", err=True)
+
+
 def journal() -> Callable[..., None]:
-    """A journal for commands that leave no record: what is tried again, and the statements of what takes its time."""
+    """A journal for commands that leave no record: what is tried again, and of what takes its time the last statement
+    before each commit: the result lists them all."""
     started = time.monotonic()
 
     def note(event: str, **facts: Any) -> None:
         if event == "retry":
             click.echo(f"  attempt {facts['attempt']}: {facts['why']}; again in a moment", err=True)
         if event == "statements" and time.monotonic() - started > QUIET:
-            for one in facts["events"]:
-                if one["event"] == "statement":
-                    click.echo(f"  {one['sql'].strip().splitlines()[0][:100]}", err=True)
+            *_, last = [one for one in facts["events"] if one["event"] == "statement"] or [None]
+            if last:
+                from afdb_helpers import revisions
+
+                click.echo(f"  {revisions.short(last['sql'])}", err=True)
 
     return note

@@ -81,11 +81,12 @@ def _went_back(run: Mapping[str, Any]) -> bool:
 
 
 def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The parameters that were given; of an older record, those that were set to something."""
+    """The parameters that were given, of an older record all, without empty ones and the digest that was approved."""
     values = part(run, "parameters")
     given = run.get("parameters_given")
-    names = given if isinstance(given, list) else [k for k, v in values.items() if v not in ("", None)]
-    return [(str(name), values.get(str(name))) for name in names]
+    named = [(str(name), values.get(str(name))) for name in (given if isinstance(given, list) else values)]
+    approved = ("approve", part(run, "approval").get("digest"))
+    return [one for one in named if one[1] not in ("", None) and one != approved]
 
 
 def revisions(run: Mapping[str, Any]) -> tuple[str, str] | None:
