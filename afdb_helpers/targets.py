@@ -174,21 +174,19 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
 def cannot_look(target: Target, error: Exception) -> AfdbError:
     """What a driver's error means to an operator; its own text is quoted without the password."""
     said = str(getattr(error, "orig", None) or error).strip()
+    what = f"target {target.name} ({target.label}) cannot be looked at"
     for pattern, why, do in _CAUSES:
         if re.search(pattern, said):
-            return Unavailable(f"target {target.name} ({target.label}) cannot be looked at", why=why, do=do)
+            return Unavailable(what, why=why, do=do)
     last = _scrub(said.splitlines()[0], target) if said else type(error).__name__
     if re.search(_NOT_SENT, said):
         return _malformed(target.name, last)
-    return Unavailable(
-        f"target {target.name} ({target.label}) cannot be looked at",
-        why=last,
-        do="see the server's log, then run again",
-    )
+    return Unavailable(what, why=last, do="see the server's log, then run again")
 
 
 _CAUSES = [
-    ("password authentication failed|no password supplied", "the server refused the role's password",
+    ("no password supplied", "no password was given, and the server wants one", "put it into the URL or into .env"),
+    ("password authentication failed", "the server refused the role's password",
      "correct the password in the target's URL or in .env"),
     ('database "[^"]*" does not exist', "the server has no database of that name", "create it, or correct the URL"),
     ('role "[^"]*" does not exist', "the server has no role of that name", "correct the user in the URL"),

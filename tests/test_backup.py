@@ -770,6 +770,7 @@ def test_the_latest_backup_is_the_newest_proven_one_of_that_very_database(
     with pytest.raises(Refused, match=r"no backup \.\./x") as caught:
         backup.find("../x", store=folder)
     assert copied.id in caught.value.why
+    assert caught.value.do == "afdb backups list"
 
 
 def test_what_happens_is_noted(lite: Target, tmp_path: Path) -> None:

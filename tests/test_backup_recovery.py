@@ -64,6 +64,8 @@ def test_everything_comes_back_and_is_compared(rich: Backup, database: str) -> N
     done = backup.restore(rich, target_of(database), note=lambda event, **facts: seen.append((event, facts)))
     assert "schema and every value equal" in done.headline
     assert "ANALYZE" in done.remedy
+    assert "docs/restore.md, step 5: change names" in done.remedy
+    assert "\n## 5. Change names" in (Path(__file__).parents[1] / "docs/restore.md").read_text()
     assert [event for event, _ in seen] == ["evidence", "room", "change.intent", "change.result"]
     assert seen[0][1]["sha256"] == rich.seal.removeprefix("sha256:")
     with session(database) as cursor:
@@ -136,6 +138,8 @@ def test_a_protected_target_needs_the_backups_seal_a_number_and_a_reason(rich: B
     assert backup.restore(rich, target, approve=rich.seal, change_ref="OPS-1", reason="why").ok
     with pytest.raises(Refused, match="is not empty"):  # no approval overwrites what is there
         backup.restore(rich, target, approve=rich.seal, change_ref="OPS-1", reason="why")
+    with pytest.raises(Refused, match="is not empty"):  # which is said before an approval is asked for
+        backup.restore(rich, target)
 
 
 def test_roles_that_the_server_lacks_are_named_and_made_only_when_asked(rich: Backup, postgres16: Server) -> None:

@@ -138,6 +138,12 @@ def test_a_target_that_nobody_configured_is_named_with_those_there_are(here: Pat
     _fails(done, 2, "no target is called 'stagign'", "targets configured: staging", "set STAGIGN_DATABASE_URL")
 
 
+@pytest.mark.parametrize(("typed", "said"), [("curent", "Did you mean current?"), ("qqqq", "No such command 'qqqq'")])
+def test_a_mistyped_command_is_told_the_nearest(typed: str, said: str) -> None:
+    done = CliRunner().invoke(cli.afdb, [typed])
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
 # --- bad input: servers
 
 

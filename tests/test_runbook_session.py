@@ -147,6 +147,11 @@ def test_a_protected_target_is_not_written_interactively(
     with pytest.raises(Refused, match="target default is protected") as refused:
         runbook.begin("migration", target="default", writes=True)
     assert refused.value.do == "afdb run migration --target default"
+    monkeypatch.setenv("AFDB_PROTECTED", "default")
+    with pytest.raises(Refused, match="there is no migration to go by") as refused:
+        runbook.begin("verification", target="default").evidence("migration", "latest", "before.json")
+    assert refused.value.do == "afdb prepare --target default", "what is protected is migrated by way of a rehearsal"
+    monkeypatch.delenv("AFDB_PROTECTED")
     assert not where.exists()
     assert runbook.begin("discovery", target="default").protected, "to look is allowed"
 
@@ -229,7 +234,9 @@ def test_evidence_of_an_earlier_run_is_found_checked_and_cited(where: Path, sqli
     assert records.read(run.folder)["evidence"][0]["id"] == earlier.id
 
 
-def test_evidence_that_is_missing_is_refused_unless_it_need_not_be_there(where: Path, sqlite: Path) -> None:
+def test_evidence_that_is_missing_is_refused_unless_it_need_not_be_there(
+    where: Path, sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = runbook.begin("verification", target="default")
     with pytest.raises(Refused, match="there is no migration to go by") as refused:
         run.evidence("migration", "latest", "before.json")

@@ -2,7 +2,7 @@
 
 What stands when this process dies (kill -9, power) at each step:
 
-    gates, hashes, emptiness   the target as it was
+    gates, emptiness, hashes   the target as it was
     change.intent              the same; the journal says that a restore was about to begin
     roles, pg_restore          a part of the backup: a rerun is refused, the database is dropped and created first
     comparing                  the whole backup, not compared yet: the same
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 Note = Callable[..., object]
+_NAMES = "docs/restore.md, step 5: change names where it stands beside another database, start the application"
 
 
 def restore(
@@ -56,13 +57,13 @@ def restore(
     started = time.monotonic()
     _insist_on_proof(backup)
     _same_dialect(backup, target)
-    _approved(backup, target, approve, change_ref, reason)
-    note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
-    hazards.fit(target, note)
     if target.dialect == "sqlite":
         _empty_file(target)
     else:
         _empty_database(target, reserved.schemas(backup.manifest["excluded"]))
+    _approved(backup, target, approve, change_ref, reason)
+    note("evidence", kind="backup", id=backup.id, sha256=backup.seal.removeprefix("sha256:"))
+    hazards.fit(target, note)
     stores.fetch(backup)
     if wrong := stores.differences(backup):
         raise not_restorable(backup, wrong)
@@ -72,7 +73,7 @@ def restore(
     else:
         _database(backup, target, create_roles, jobs, note)
     head = f"backup {backup.id} is restored into target {target.name} ({target.label}): schema and every value equal"
-    rest = "" if target.dialect == "sqlite" else f"psql on {target.database}: ANALYZE; then start the application"
+    rest = "" if target.dialect == "sqlite" else f"psql on {target.database}: ANALYZE; then {_NAMES}"
     return Report(headline=f"{head} ({time.monotonic() - started:.1f} s)", rows=backup.rows, remedy=rest)
 
 

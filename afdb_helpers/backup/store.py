@@ -224,8 +224,8 @@ def find(reference: str = "latest", *, identity: Identity | None = None, store: 
             why=f"{wanted[0].id} is of another database or server",
             do="afdb run backup --target NAME for the target at hand",
         )
-    raise Refused(f"{kind} in {address(store) or home(store)}", why=f"there: {have}",
-                  do="afdb run backup --target NAME")  # fmt: skip
+    do = "afdb run backup --target NAME" if reference == "latest" else "afdb backups list"
+    raise Refused(f"{kind} in {address(store) or home(store)}", why=f"there: {have}", do=do)
 
 
 def _content(path: Path) -> bytes | None:

@@ -209,7 +209,8 @@ def _unknown(name: str, by_name: Mapping[str, Parameter], runbook: str) -> Confi
 def _mistyped(parameter: Parameter, value: Any) -> ConfigError:
     if isinstance(value, str):
         shown = repr(value if len(value) <= 60 else value[:57] + "…")
-        do = f"give one of: {', '.join(map(str, parameter.choices))}" if parameter.choices else f"give {parameter.type}"
+        choices = ["true", "false"] if parameter.kind == "bool" else list(map(str, parameter.choices))
+        do = f"give one of: {', '.join(choices)}" if choices else f"give {parameter.type}"
         return ConfigError(f"{parameter.name}: {shown} is not {parameter.type}", why="it is declared so", do=do)
     why = f"it arrived as the {type(value).__name__} {str(value)[:60]}"
     if parameter.kind in ("str", "choice"):

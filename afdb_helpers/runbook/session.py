@@ -102,10 +102,11 @@ class Run:
             return None
         if folder is None:
             chosen = f" --target {shlex.quote(self._target.name)}" if self._target else ""
+            command = "prepare" if kind == "migration" and self.protected else f"run {kind}"
             raise Refused(
                 f"there is no {kind} to go by",
                 why=f"no {kind}{' of this target' if chosen else ''} has succeeded and left its record",
-                do=f"afdb run {kind}{chosen}",
+                do=f"afdb {command}{chosen}",
             )
         data, sha256 = records.evidence(folder, name)
         self.note("evidence", kind=kind, id=folder.name, file=name, sha256=sha256)
