@@ -539,6 +539,11 @@ def test_a_signed_approval_in_a_record_is_checked_by_the_approvers_keys(
     said = wrong(audit.verify(where, approvers=keys))
     assert {(run, file) for run, file, _ in said} == {(one.id, approvals.NAME) for one in lies}
     assert sorted(what.partition(": ")[2].split()[1] for *_, what in said) == ["approver", "digest", "expired", "is"]
+    odd = whole(
+        where, approval=approval, files={approvals.NAME: (good.folder / approvals.NAME).read_text()}, target=None
+    )
+    report = audit.verify(where, odd.folder, approvers=keys)
+    assert wrong(report) == [(odd.id, approvals.NAME, "cannot be held against run.json: TypeError")]
 
 
 OTHER_PROGRAM = """

@@ -128,6 +128,8 @@ def _approval(folder: Path, found: Checked, keys: Mapping[str, str] | None) -> N
             approvals.check(folder / approvals.NAME, keys, found.run)
         except AfdbError as error:
             found.wrong.append((approvals.NAME, f"is not by whom, or of what, run.json says: {error.why}"))
+        except (LookupError, TypeError, ValueError) as error:  # whoever made the record chose what it holds
+            found.wrong.append((approvals.NAME, f"cannot be held against run.json: {type(error).__name__}"))
 
 
 def _deleted(held: Ledger, found: list[Checked]) -> list[Row]:
