@@ -268,6 +268,14 @@ def test_a_question_that_the_record_does_not_answer_says_so() -> None:
     assert asked["Evidence"].startswith("none")
 
 
+def test_a_refusal_is_no_crash_and_names_who_was_named() -> None:
+    refused = {**RUN, "outcome": "refused", "cause": "exception", "parameters": {"approver": "root"}}
+    asked = _asked(_inert(_page(run={**refused, "approval": {"digest": "sha256:abc", "approver": None}})))
+    assert "Cause" not in asked["Result"]
+    assert asked["Approved by"].startswith("nobody yet: root was named")
+    assert "Cause: exception" in _asked(_inert(_page(run={**refused, "outcome": "failed_unchanged"})))["Result"]
+
+
 @pytest.mark.parametrize(("skew", "said"), [(10_800.0, "3 h 0 min ahead of"), (-10_800.0, "3 h 0 min behind")])
 def test_a_server_whose_clock_is_three_hours_off_is_pointed_out_a35(skew: float, said: str) -> None:
     read = _inert(_page(run={**RUN, "clock_skew": skew}))

@@ -137,7 +137,7 @@ def duration(seconds: float) -> str:
 def _result(run: Mapping[str, Any]) -> list[Line]:
     code, cell = run.get("exit_code"), run.get("failing_cell")
     lines = [Line(outcomes.said(run)), Line(outcomes.change(run), soft=True)]
-    if run.get("cause"):
+    if run.get("cause") and (run.get("outcome"), run["cause"]) != ("refused", "exception"):  # a gate is no crash
         lines.append(Line(f"Cause: {run['cause']}" + (f", in step {cell}" if cell else "")))
     return [*lines, Line(f"exit code {code}" if code is not None else "", soft=True)]
 
@@ -206,7 +206,9 @@ def _approved(run: Mapping[str, Any]) -> list[Line]:
         return [Line(f"nobody: {why}", soft=not kept)]
     signed = _told(approval.get("signed"), " (signed)", " (not signed)")
     alone = " in an emergency, without a second person" if approval.get("emergency") else ""
-    return [Line(f"{approval.get('approver') or 'not named'}{signed}{alone}"), Line(f"{digest or ''}", code=True)]
+    named = part(run, "parameters").get("approver")
+    nobody = f"nobody yet: {named} was named" if named else "not named"
+    return [Line(f"{approval.get('approver') or nobody}{signed}{alone}"), Line(f"{digest or ''}", code=True)]
 
 
 def _evidence(run: Mapping[str, Any]) -> list[Line]:
