@@ -313,6 +313,7 @@ def test_nothing_is_asked_for_where_nothing_is_at_stake(made: Prepared, why: str
         migrate.approval(plan, target, migrate.Approval()),
     ]
     assert [why in answer.headline for answer in answers] == [True] * 3
+    assert {str(answer)[0] for answer in answers} == {"·"}, "nobody looked, so nothing is well"
 
 
 def test_an_approval_expires_at_its_time(made: Prepared, alice: Path) -> None:

@@ -18,7 +18,7 @@ from afdb_helpers.migrate import approvals, outcomes
 from afdb_helpers.migrate.adoption import differences
 from afdb_helpers.migrate.approvals import Approval
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.report import Report
+from afdb_helpers.report import Aside, Report
 from afdb_helpers.revisions import Project
 from afdb_helpers.targets import Target
 
@@ -35,6 +35,10 @@ class Opened(Report):
 
     gate: str
     digest: str
+
+
+class NotAsked(Opened, Aside):
+    """A gate at which nothing was asked for."""
 
 
 def sound(
@@ -188,13 +192,14 @@ def _opened(plan: MigrationPlan, gate: str, headline: str) -> Opened:
     return Opened(headline=headline, gate=gate, digest=plan.digest)
 
 
-def _open(plan: MigrationPlan, target: Target, gate: str) -> Opened | None:
+def _open(plan: MigrationPlan, target: Target, gate: str) -> NotAsked | None:
     """Why nothing is asked for, if so."""
-    if not target.protected:
-        return _opened(plan, gate, f"target {target.name} is not protected: not asked for")
+    why = "nothing to do" if plan.empty else ""
     if plan.content["direction"] == "adopt" and gate in ("rehearsed", "backed_up"):
-        return _opened(plan, gate, "only the stamp is written, and the schema was verified: not asked for")
-    return _opened(plan, gate, "nothing to do: not asked for") if plan.empty else None
+        why = "only the stamp is written, and the schema was verified"
+    if not target.protected:
+        why = f"target {target.name} is not protected"
+    return NotAsked(headline=f"{why}: not asked for", gate=gate, digest=plan.digest) if why else None
 
 
 def _amiss(found: Backup, plan: MigrationPlan, max_age: float) -> str:
