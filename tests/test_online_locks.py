@@ -174,6 +174,29 @@ def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(
     assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
 
 
+@pytest.mark.parametrize("words", ["CREATE UNIQUE INDEX", "ALTER TABLE audit_logs VALIDATE CONSTRAINT afdb"])
+def test_a5_a_crash_of_the_server_that_empties_the_list_of_numbers_is_gone_on_from(
+    words: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the check stands numbering starts over; from then on no number is touched: the check would forbid it."""
+    url = make("postgresql 18", "at_001")
+
+    def end(sql: str) -> None:
+        if sql.startswith(words):
+            raise ConnectionAbortedError("the server is gone")
+
+    with chain.observed(before=end), pytest.raises(ConnectionAbortedError):
+        chain.upgrade(url)
+    chain.execute(url, "TRUNCATE afdb_map_audit_logs")  # what a crash leaves of a table that is not logged
+    if "VALIDATE" in words:
+        with monkeypatch.context() as blind:
+            blind.setattr(concurrently, "checked", lambda *_: False)
+            with pytest.raises(CommandError, match="violates check constraint"):  # the control
+                chain.upgrade(url)
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
 @pytest.mark.parametrize("sent", [True, False])
 def test_a3_a_connection_cut_after_commit_was_sent_is_neither_failed_nor_done_twice(sent: bool, make: Maker) -> None:
     """The control: the same words, where the COMMIT never went out; the next run tells the one from the other."""

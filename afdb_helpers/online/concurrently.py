@@ -72,10 +72,15 @@ def validate(here: Here, table: str, names: Sequence[str]) -> None:
 def check_not_null(here: Here, table: str, column: str, name: str) -> None:
     """A validated CHECK that the column is not NULL; SET NOT NULL then needs no scan."""
     assert here.connection is not None
-    if name not in {check["name"] for check in sa.inspect(here.connection).get_check_constraints(table)}:
+    if not checked(here.connection, table, name):
         added = Statement("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", table, name, column)
         shortly(here, lambda: here.op.execute(added), table)
     validate(here, table, [name])
+
+
+def checked(connection: sa.Connection, table: str, name: str) -> bool:
+    """Whether the table has a CHECK of that name, validated or not."""
+    return name in {check["name"] for check in sa.inspect(connection).get_check_constraints(table)}
 
 
 def not_null(here: Here, table: str, column: str) -> None:

@@ -12,6 +12,8 @@ The numbers grow in a column of a name of their own. In this order, each step lo
     index, check    unique, and not NULL                        SHARE UPDATE EXCLUSIVE
 
 The process dead at any line: the next run goes on there; until then new rows are numbered and nothing else is felt.
+A crash of the server empties the map, which is not logged: numbering then starts over, unless the check stands, which
+came after every number was written and seen to be right.
 """
 
 from __future__ import annotations
@@ -62,8 +64,9 @@ def number(here: Here, table: str) -> None:
     if not triggered(connection, table, names.trigger):
         _sequence(here, table, key, old, sequence)
         shortly(here, lambda: _trigger(here, table, names, sequence), table)
-    _map(here, table, names, key, old, sequence)
-    _fill(here, table, names, old, sequence)
+    if not concurrently.checked(connection, table, names.check):
+        _map(here, table, names, key, old, sequence)
+        _fill(here, table, names, old, sequence)
     concurrently.index(here, table, names.unique, [names.column], unique=True)
     concurrently.check_not_null(here, table, names.column, names.check)
     here.op.execute(Statement("ANALYZE {} ({})", table, names.column))

@@ -199,7 +199,7 @@ def _swap(here: Here, live: Live, key: dict[str, str]) -> None:
     name = f"{table}_pkey"
     here.op.execute(Statement("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}", table, name, made.unique))
     here.op.execute(Statement("ALTER TABLE {} RENAME COLUMN {} TO {}", name, made.column, key["column"]))  # the index's
-    here.op.execute(Statement("DROP TABLE {}", made.map))
+    here.op.execute(Statement("DROP TABLE IF EXISTS {}", made.map))
     own, sequence = sa.table(table, sa.column(key["column"], sa.Integer)), f"{table}_{key['column']}_seq"
     largest = sa.select(sa.func.coalesce(sa.func.max(own.c[key["column"]]), 0) + 1).scalar_subquery()
     quoted = here.op.get_context().dialect.identifier_preparer.quote(sequence)
