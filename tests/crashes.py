@@ -149,11 +149,12 @@ def up_again(server: Server, url: str) -> None:
 def amiss(url: str, revision: str, wanted: Any) -> list[str]:
     """What is not as it is to be at the revision."""
     revision = "002" if revision == "head" else revision
-    found = [] if chain.stamped(url) == (revision,) else [f"stamped {chain.stamped(url)}"]
+    stamped = chain.stamped(url)
+    found = [] if stamped == (revision,) else [f"stamped {stamped}"]
     if chain.catalogue(url) != wanted:
         found.append("the schema is another")
     with chain.connected(url) as connection:
         found += connection.exec_driver_sql(LEFT, execution_options={"no_parameters": True}).scalars()
-        if not found and revision == "002" and connection.exec_driver_sql(MISNUMBERED).scalar_one():
+        if stamped == (revision,) == ("002",) and connection.exec_driver_sql(MISNUMBERED).scalar_one():
             found.append("numbers are not in order")
     return found
