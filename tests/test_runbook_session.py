@@ -147,13 +147,17 @@ def test_a_protected_target_is_not_written_interactively(
     with pytest.raises(Refused, match="target default is protected") as refused:
         runbook.begin("migration", target="default", writes=True)
     assert refused.value.do == "afdb run migration --target default"
+    assert not where.exists()
+    assert runbook.begin("discovery", target="default").protected, "to look is allowed"
+
+
+def test_where_a_protected_target_lacks_its_migration_the_way_is_by_a_rehearsal(
+    where: Path, sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AFDB_PROTECTED", "default")
     with pytest.raises(Refused, match="there is no migration to go by") as refused:
         runbook.begin("verification", target="default").evidence("migration", "latest", "before.json")
-    assert refused.value.do == "afdb prepare --target default", "what is protected is migrated by way of a rehearsal"
-    monkeypatch.delenv("AFDB_PROTECTED")
-    assert not where.exists()
-    assert runbook.begin("discovery", target="default").protected, "to look is allowed"
+    assert refused.value.do == "afdb prepare --target default"
 
 
 def test_a_runbook_opened_beside_its_file_works_from_the_repositorys_root(
@@ -234,9 +238,7 @@ def test_evidence_of_an_earlier_run_is_found_checked_and_cited(where: Path, sqli
     assert records.read(run.folder)["evidence"][0]["id"] == earlier.id
 
 
-def test_evidence_that_is_missing_is_refused_unless_it_need_not_be_there(
-    where: Path, sqlite: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_that_is_missing_is_refused_unless_it_need_not_be_there(where: Path, sqlite: Path) -> None:
     run = runbook.begin("verification", target="default")
     with pytest.raises(Refused, match="there is no migration to go by") as refused:
         run.evidence("migration", "latest", "before.json")
