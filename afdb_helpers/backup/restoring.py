@@ -131,7 +131,7 @@ def _restore(backup: Backup, server: Server, jobs: int) -> str:
 
     facts = backup.manifest
     name = facts["identity"]["database"]
-    url = server.url(name) if name in server.databases() else server.create_database(name)
+    url = server.take_database(name)
     with contextlib.closing(psycopg2.connect(host=str(server.socket), user="postgres", dbname=name)) as session:
         session.autocommit = True
         _create_roles(session.cursor(), facts["roles"])

@@ -73,9 +73,10 @@ def is_same(ours: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
 
 def heads(connection: Connection) -> tuple[str, ...]:
     """The stamped revisions, sorted; empty where there is no version table or no row in it."""
-    from sqlalchemy import inspect
-
-    if not inspect(connection).has_table(VERSION_TABLE):
+    there = "SELECT to_regclass('alembic_version') IS NOT NULL"
+    if connection.dialect.name == "sqlite":
+        there = "SELECT count(*) FROM pragma_table_info('alembic_version')"
+    if not connection.exec_driver_sql(there).scalar_one():
         return ()
     rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version ORDER BY version_num")
     return tuple(row[0] for row in rows)
@@ -85,12 +86,9 @@ def mark(connection: Connection) -> dict[str, Any] | None:
     """Which run last stamped this PostgreSQL database: run, plan, place in the ledger; None where none has said so."""
     import json
 
-    from sqlalchemy import inspect
-
-    inspector = inspect(connection)
-    if connection.dialect.name != "postgresql" or not inspector.has_table(VERSION_TABLE):
+    if connection.dialect.name != "postgresql":
         return None
-    said = inspector.get_table_comment(VERSION_TABLE)["text"]
+    said = connection.exec_driver_sql(question("stamp_comment")).scalar_one()
     try:
         found = json.loads(said or "null")
     except ValueError:

@@ -193,7 +193,8 @@ def _private(version: int | None) -> Iterator[Make]:
         def make(role: str) -> str:
             if role:
                 _make_role(server, role)
-            return server.create_database(f"reference_{next(numbers)}")
+            number = next(numbers)  # the first finds its database there, as empty as a new one
+            return server.create_database(f"reference_{number}") if number else server.url(embedded_postgres.FIRST)
 
         yield make
 

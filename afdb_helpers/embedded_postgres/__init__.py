@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import shutil
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -24,9 +26,21 @@ from afdb_helpers.embedded_postgres import programs as installed
 from afdb_helpers.embedded_postgres.owner import OS_USER
 from afdb_helpers.embedded_postgres.programs import available, extensions, installations
 
-__all__ = ["OS_USER", "Server", "available", "extensions", "installations", "keep", "name_for", "start", "sweep"]
+__all__ = [
+    "FIRST",
+    "OS_USER",
+    "Server",
+    "available",
+    "extensions",
+    "installations",
+    "keep",
+    "name_for",
+    "start",
+    "sweep",
+]
 
 DEFAULT_VERSION = 18
+FIRST = "postgres"  # the database that every server begins with
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -53,6 +67,15 @@ class Server:
         self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + source)
         return self.url(name)
 
+    def take_database(self, name: str) -> str:
+        """Have the database that every server begins with under another name, which copies nothing; its URL."""
+        from psycopg2 import sql
+
+        if name != FIRST:
+            words = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(FIRST), sql.Identifier(name))
+            self._administer(words, "template1")
+        return self.url(name)
+
     def drop_database(self, name: str) -> None:
         """Drop a database and end the sessions on it."""
         from psycopg2 import sql
@@ -74,10 +97,10 @@ class Server:
             self.programs / "pg_ctl", "-D", self.data, "-w", "-l", self.data / "log", "start", log=self.data / "log"
         )
 
-    def _administer(self, statement: object) -> list[tuple[str]]:
+    def _administer(self, statement: object, database: str = FIRST) -> list[tuple[str]]:
         import psycopg2
 
-        opened = psycopg2.connect(host=str(self.socket), port=self.port, user="postgres", dbname="postgres")
+        opened = psycopg2.connect(host=str(self.socket), port=self.port, user="postgres", dbname=database)
         with contextlib.closing(opened) as session:
             session.autocommit = True
             cursor = session.cursor()
@@ -102,7 +125,9 @@ def start(
     sweep()
     home = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        yield _start(home, version, {**_FAST, **(settings or {})}, programs, alike=alike)
+        with _drivers():
+            server = _start(home, version, {**_FAST, **(settings or {})}, programs, alike=alike)
+        yield server
     finally:
         _end(home)
 
@@ -131,6 +156,23 @@ def sweep() -> list[str]:
 def name_for(folder: Path) -> str:
     """A server's name that belongs to a folder, so that two checkouts do not share one."""
     return f"demo-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def _drivers() -> Iterator[None]:
+    """Import during the block what whoever asks a server needs: a second processor does it while the server starts."""
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # said by whoever needs it
+            for name in ("sqlalchemy.dialects.postgresql", "psycopg2"):
+                importlib.import_module(name)
+
+    loading = threading.Thread(target=load, name="afdb-drivers")
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.join()
 
 
 def _end(home: Path) -> None:

@@ -58,22 +58,25 @@ def os_user() -> pwd.struct_passwd:
             return pwd.getpwnam(OS_USER)
 
 
-def run(program: Path, *arguments: object, log: Path | None = None) -> None:
-    """Run one of PostgreSQL's own programs, as the server's user when we are root, without our PG* settings."""
+def run(program: Path, *arguments: object, log: Path | None = None, said: str = "") -> None:
+    """Run one of PostgreSQL's own programs, as the server's user when we are root, without our PG* settings.
+
+    `said` is its standard input. Raises `Unavailable` with its last words.
+    """
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("LC_ALL", "LANG")}
     user = os_user().pw_uid if os.geteuid() == 0 else None
     quiet = subprocess.DEVNULL if log else subprocess.PIPE
     done = subprocess.run(
         [str(program), *map(str, arguments)], check=False, env=clean | {"LC_ALL": "C"}, cwd="/", user=user,
         group=os_user().pw_gid if user is not None else None, extra_groups=[] if user is not None else None,
-        stdin=subprocess.DEVNULL, stdout=quiet, stderr=quiet, text=True,
+        input=said, stdout=quiet, stderr=quiet, text=True,
     )  # fmt: skip
     if done.returncode == 0:
         return
-    said = (log.read_text(errors="replace") if log and log.is_file() else done.stderr or done.stdout or "").strip()
+    last = (log.read_text(errors="replace") if log and log.is_file() else done.stderr or done.stdout or "").strip()
     raise Unavailable(
         f"the private PostgreSQL could not be started or stopped ({program.name} ended with {done.returncode})",
-        why=said.splitlines()[-1] if said else "it said nothing",
+        why=last.splitlines()[-1] if last else "it said nothing",
         do=f"check the space left in {scratch()}, or name another folder in AFDB_SCRATCH",
     )
 

@@ -25,7 +25,7 @@ def models(project: Project) -> Report:
     """
     graph = project.graph()
     with embedded_postgres.start(max(embedded_postgres.available()), alike=True) as server:
-        url = server.create_database("models")
+        url = server.url(embedded_postgres.FIRST)
         request = {"command": "current", "url": url, "create_all": True}
         outcome = revisions.run(project.ini, request, python=project.python)
         if outcome.error:
