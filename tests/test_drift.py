@@ -9,15 +9,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import catalog, drift, revisions, targets
+from afdb_helpers import catalog, drift, embedded_postgres, revisions, targets
 from afdb_helpers.catalog import Catalog
 from afdb_helpers.drift import replaying
-from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.embedded_postgres import Server, owner
 from afdb_helpers.errors import ConfigError, Unavailable
 from afdb_helpers.report import Report
 from afdb_helpers.revisions import Graph, Project
@@ -105,7 +106,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     replay = replaying.replay
 
-    def watched(project: Project, revision: str, make: Callable[[str], str]) -> tuple[str, Catalog]:
+    def watched(project: Project, revision: str, make: replaying.Make) -> tuple[str, Catalog]:
         seen.append(revision)
         return replay(project, revision, make)
 
@@ -200,3 +201,63 @@ def test_the_reference_is_made_by_a_server_of_the_live_ones_version(
     assert drift.reference(project, graph, projects.FIRST, major=15).major == 15
     assert replaying._version(17) == 18
     assert replaying._version(99) == replaying._version() == 18
+
+
+# --- the private server of a replay: locks for many tables, in memory as long as that has room
+
+
+def _one_step(folder: Path, statement: str) -> Project:
+    project = projects.empty(folder)
+    projects.add(project, "1a", None, projects.sql(statement))
+    return project
+
+
+def test_a_revision_may_take_more_locks_than_a_server_usually_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = "CREATE TABLE t AS SELECT count(pg_advisory_xact_lock(i)) AS taken FROM generate_series(1, 50000) i"
+    project = _one_step(tmp_path, many)
+    monkeypatch.setattr(embedded_postgres, "SCHEMAS", {})
+    with pytest.raises(Unavailable) as caught:
+        drift.reference(project, project.graph(), "1a")
+    assert "out of shared memory" in caught.value.why, "the control: a server as it comes"
+    monkeypatch.undo()
+    assert list(drift.reference(project, project.graph(), "1a").tables) == ["t"]
+
+
+def test_what_memory_has_no_room_for_is_replayed_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AFDB_SCRATCH", raising=False)
+    if owner.memory() is None:
+        pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
+    full = """DO $$ BEGIN IF starts_with(current_setting('data_directory'), '/dev/shm/') THEN
+        RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END IF; END $$;
+        CREATE TABLE t (i int)"""
+    project = _one_step(tmp_path / "memory", full)
+    assert list(drift.reference(project, project.graph(), "1a").tables) == ["t"]
+    monkeypatch.setattr(replaying, "DISK_FULL", "none")
+    project = _one_step(tmp_path / "control", full + " ")
+    with pytest.raises(Unavailable, match="cannot be replayed"):
+        drift.reference(project, project.graph(), "1a")
+    monkeypatch.undo()
+    project = _one_step(tmp_path / "disk", full.replace("/dev/shm/", "/"))
+    with pytest.raises(Unavailable) as caught:
+        drift.reference(project, project.graph(), "1a")
+    assert "could not extend file" in caught.value.why, "and where the disk is full as well, that is said"
+
+
+def test_a_replay_hears_of_sessions_and_commits_and_of_no_statement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[revisions.Event] = []
+    run = revisions.run
+
+    def kept(ini: Path, request: dict[str, Any], **more: Any) -> revisions.Outcome:
+        outcome = run(ini, request, **more)
+        heard.extend(outcome.events)
+        return outcome
+
+    monkeypatch.setattr(revisions, "run", kept)
+    project = _one_step(tmp_path, "CREATE TABLE t (i int)")
+    assert drift.reference(project, project.graph(), "1a").tables
+    assert {"connected", "commit"} <= {event["event"] for event in heard}
+    assert not {"statement", "done"} & {event["event"] for event in heard}

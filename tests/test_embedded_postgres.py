@@ -354,3 +354,48 @@ def test_a_template_of_another_day_and_one_whose_maker_was_killed_are_swept(plac
     assert template.is_dir()
     assert not old.exists()
     assert not left.exists()
+
+
+# --- in memory
+
+
+@pytest.fixture
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where servers in memory are, when nobody says otherwise."""
+    monkeypatch.delenv("AFDB_SCRATCH")
+    if (found := owner.memory()) is None:
+        pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
+    return found
+
+
+def test_a_server_for_schemas_is_in_memory_and_gone_afterwards(anywhere: Path) -> None:
+    with embedded_postgres.start(alike=True, in_memory=True) as server:
+        assert _ask(server, "SHOW data_directory").startswith(f"{anywhere}/")
+        assert anywhere.stat().st_mode & 0o077 in (0, 0o011), "nobody else reads there"
+    assert not server.data.parent.exists()
+
+
+def test_where_memory_has_no_room_to_spare_it_is_on_the_disk(anywhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "ROOM", 1 << 60)
+    with embedded_postgres.start(alike=True, in_memory=True) as server:
+        assert server.data.parents[1] == owner.scratch() != anywhere
+
+
+def test_where_the_operator_named_a_place_it_is_there(place: Path) -> None:
+    with embedded_postgres.start(alike=True, in_memory=True) as server:
+        assert place in server.data.parents
+
+
+def test_what_a_killed_process_left_in_memory_is_removed_by_the_next(anywhere: Path) -> None:
+    code = OWNER.replace("start()", "start(in_memory=True)")
+    killed = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    data = Path(killed.stdout.readline().strip())
+    process = _postmaster(data)
+    assert anywhere in data.parents
+    killed.kill()
+    killed.wait()
+    assert _at_work(process), "the control: it outlives its owner"
+    assert data.parent.name in embedded_postgres.sweep()
+    assert not _at_work(process)
+    assert not data.parent.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -22,7 +23,8 @@ from afdb_helpers.revisions import Event, Graph, Outcome, Project
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Make = Callable[[str], str]  # an empty database with the role that it is given, if any; returns its URL
+Make = Callable[[str, bool], str]  # an empty database: with a role, if named; on the disk, if asked; returns its URL
+DISK_FULL = "53100"
 ROLE_MISSING = re.compile(r'role "(?P<name>.+)" does not exist')
 
 
@@ -109,12 +111,16 @@ def _run(
 ) -> tuple[str, Outcome]:
     """Alembic on a private, empty database, whose URL is returned.
 
-    A chain that grants to roles of its own needs them: each that is missing is made, and the chain begins anew.
+    A chain that grants to roles of its own needs them: each that is missing is made, and the chain begins anew. So it
+    does on the disk, where what it loads is more than memory has room for.
     """
-    role, made = "", set[str]()
+    role, made, on_disk = "", set[str](), False
     while True:
-        url = make(role)
-        outcome = _once(project, {**request, "url": url, "observe": True}, look)
+        url = make(role, on_disk)
+        outcome = _once(project, {**request, "url": url, "observe": True, "statements": False}, look)
+        if outcome.error and outcome.error.get("sqlstate") == DISK_FULL and not on_disk:
+            role, made, on_disk = "", set(), True
+            continue
         missing = ROLE_MISSING.search(outcome.error["message"]) if outcome.error else None
         if missing is None or missing["name"] in made:
             return url, outcome
@@ -182,19 +188,25 @@ def _private(version: int | None) -> Iterator[Make]:
     if version is None:
         with tempfile.TemporaryDirectory() as folder:
 
-            def empty(role: str) -> str:
+            def empty(role: str, on_disk: bool) -> str:
                 (file := Path(folder, f"reference_{next(numbers)}.db")).touch()
                 return f"sqlite+pysqlite:///{file}"
 
             yield empty
         return
-    with embedded_postgres.start(version, alike=True) as server:
+    with contextlib.ExitStack() as open_:
 
-        def make(role: str) -> str:
+        @functools.cache
+        def server(on_disk: bool) -> Server:
+            settings = embedded_postgres.SCHEMAS
+            started = embedded_postgres.start(version, settings=settings, alike=True, in_memory=not on_disk)
+            return open_.enter_context(started)
+
+        def make(role: str, on_disk: bool) -> str:
             if role:
-                _make_role(server, role)
-            number = next(numbers)  # the first finds its database there, as empty as a new one
-            return server.create_database(f"reference_{number}") if number else server.url(embedded_postgres.FIRST)
+                _make_role(server(on_disk), role)
+            number, made = next(numbers), server(on_disk)  # the first finds its database there, as empty as a new one
+            return made.create_database(f"reference_{number}") if number else made.url(embedded_postgres.FIRST)
 
         yield make
 

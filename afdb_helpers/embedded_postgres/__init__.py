@@ -2,7 +2,7 @@
 
 It listens on a Unix socket in a folder that only its owner can enter. As root it runs under an operating system user of
 its own, since PostgreSQL refuses to run as root. What it needs of the disk is in `AFDB_SCRATCH`, by default the
-system's temporary folder.
+system's temporary folder; a server for schemas alone is kept in memory.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from afdb_helpers.embedded_postgres.programs import available, extensions, insta
 __all__ = [
     "FIRST",
     "OS_USER",
+    "SCHEMAS",
     "Server",
     "available",
     "extensions",
@@ -42,6 +43,7 @@ __all__ = [
 DEFAULT_VERSION = 18
 FIRST = "postgres"  # the database that every server begins with
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+SCHEMAS = {"max_locks_per_transaction": "1024", "autovacuum": "off", "max_wal_size": "256MB"}  # many tables, few rows
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,18 @@ def start(
     settings: Mapping[str, str] | None = None,
     programs: Path | None = None,
     alike: bool = False,
+    in_memory: bool = False,
 ) -> Iterator[Server]:
     """A server for the time of the block, of the installation `programs` if named; then it is gone with its data.
 
     Speed comes before durability (fsync is off), which is right for copies. `alike` saves initdb's second: such servers
-    have one system identifier, so none of them may stand for a target. A server that an earlier, killed process left
-    behind is stopped and removed first.
+    have one system identifier, so none of them may stand for a target. `in_memory` where that has room to
+    spare, for what holds hardly a row. A server that an earlier, killed process left behind is stopped and removed
+    first.
     """
     sweep()
-    home = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    place = (owner.memory() if in_memory else None) or owner.scratch()
+    home = place / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         with _drivers():
             server = _start(home, version, {**_FAST, **(settings or {})}, programs, alike=alike)
@@ -143,7 +148,7 @@ def keep(name: str, version: int = DEFAULT_VERSION) -> Server:
 def sweep() -> list[str]:
     """Stop and remove the servers whose owner is dead (killed before it could); returns their folders' names."""
     gone = []
-    for home in owner.scratch().iterdir():
+    for home in owner.homes():
         pid = home.name.split("-")[0]
         if not pid.isdigit() or owner.is_running(int(pid)):
             continue

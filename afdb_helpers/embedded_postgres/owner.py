@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -15,12 +16,40 @@ from afdb_helpers.errors import ConfigError, Unavailable
 
 OS_USER = "afdb-postgres"  # the server's user when we are root
 CLOSED = Path("/var/cache/afdb")  # copies of programs that lie where the server's user cannot go
+MEMORY = Path("/dev/shm")  # noqa: S108 — what is made there is one's own, and checked to be
+ROOM = 4 << 30  # bytes free there, and as many again in the machine, before anything is put into memory
 
 
 def scratch() -> Path:
     """The folder of this user's servers. Refused when somebody else owns it: it would hold copies of production."""
+    return _own(Path(_named() or tempfile.gettempdir()))
+
+
+def memory() -> Path | None:
+    """The like in memory. None where that has no room to spare, and where AFDB_SCRATCH says where servers are to be."""
+    import psutil
+
+    if _named() or not MEMORY.is_dir():
+        return None
+    roomy = shutil.disk_usage(MEMORY).free >= ROOM and psutil.virtual_memory().available >= 2 * ROOM
+    return _own(MEMORY) if roomy else None
+
+
+def homes() -> list[Path]:
+    """The folders of this user's servers, one each, wherever they may be."""
+    places = [scratch()]
+    if not _named() and (there := MEMORY / places[0].name).is_dir() and there.lstat().st_uid == os.geteuid():
+        places.append(there)
+    return [home for place in places for home in place.iterdir()]
+
+
+def _named() -> str | None:
+    return targets.environment().get("AFDB_SCRATCH")
+
+
+def _own(place: Path) -> Path:
     uid = os.geteuid()
-    folder = Path(targets.environment().get("AFDB_SCRATCH") or tempfile.gettempdir()) / f"afdb-{uid}"
+    folder = place / f"afdb-{uid}"
     folder.mkdir(mode=0o711 if uid == 0 else 0o700, parents=True, exist_ok=True)
     if folder.lstat().st_uid != uid or folder.is_symlink():
         raise ConfigError(

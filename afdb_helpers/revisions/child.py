@@ -64,8 +64,8 @@ class Channel:
 class Observer:
     """Reports every connection, statement, commit and rollback on any engine of this process.
 
-    `ask` is a question put to the server after each statement, on its connection; `stepwise`, each of them waits until
-    the parent has looked. `mark` is left as a comment on the version table by the transaction that stamps.
+    Statements only with `statements`, the default; `ask` is a question put to the server after each, on its connection;
+    `stepwise`, each report waits until the parent has looked. `mark` is left as a comment by the one that stamps.
     """
 
     def __init__(self, channel: Channel, request: dict[str, Any]) -> None:
@@ -77,8 +77,8 @@ class Observer:
         self.settings, self.mark = request.get("settings") or {}, request.get("mark")
         self.held, self.stamps = set[tuple[str, str]](), False
         heard: dict[str, Any] = {"engine_connect": self.connected, "commit": self.commit, "rollback": self.rollback}
-        heard |= {"before_cursor_execute": self.before, "after_cursor_execute": self.after}
-        for name, hear in heard.items():
+        each = {"before_cursor_execute": self.before, "after_cursor_execute": self.after}
+        for name, hear in {**heard, **(each if request.get("statements", True) else {})}.items():
             event.listen(Engine, name, hear)
 
     def connected(self, connection: Any, *_branch: Any) -> None:

@@ -24,7 +24,8 @@ def models(project: Project) -> Report:
     grants, comments, owners) does not count. Raises `Unavailable` where env.py names no models or fails.
     """
     graph = project.graph()
-    with embedded_postgres.start(max(embedded_postgres.available()), alike=True) as server:
+    version, settings = max(embedded_postgres.available()), embedded_postgres.SCHEMAS
+    with embedded_postgres.start(version, settings=settings, alike=True, in_memory=True) as server:
         url = server.url(embedded_postgres.FIRST)
         request = {"command": "current", "url": url, "create_all": True}
         outcome = revisions.run(project.ini, request, python=project.python)
