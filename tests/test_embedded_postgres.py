@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import pwd
 import shutil
@@ -342,6 +343,16 @@ def test_the_database_that_is_there_from_the_start_takes_whatever_name_and_nothi
         with sa.create_engine(server.take_database(odd), poolclass=sa.NullPool).connect() as connection:
             found = connection.exec_driver_sql("SELECT datname, oid::text FROM pg_database WHERE NOT datistemplate")
             assert [tuple(row) for row in found] == [(odd, number)]
+
+
+def test_a_template_that_somebody_copies_over_midnight_stays_under_their_hands(place: Path) -> None:
+    today = dt.datetime.now(dt.UTC)
+    kept, gone = (owner.scratch() / f"initdb-{today - dt.timedelta(days):%Y%m%d}-0" for days in (1, 2))
+    kept.mkdir()
+    gone.mkdir()
+    embedded_postgres.sweep()
+    assert (kept.exists(), gone.exists()) == (True, False)
+    kept.rmdir()
 
 
 def test_a_template_of_another_day_and_one_whose_maker_was_killed_are_swept(place: Path) -> None:

@@ -122,9 +122,9 @@ def start(
     """A server for the time of the block, of the installation `programs` if named; then it is gone with its data.
 
     Speed comes before durability (fsync is off), which is right for copies. `alike` saves initdb's second: such servers
-    have one system identifier, so none of them may stand for a target. `in_memory` where that has room to
-    spare, for what holds hardly a row. A server that an earlier, killed process left behind is stopped and removed
-    first.
+    have one system identifier, so none of them may stand for a target, and no template0. `in_memory` where that has
+    room to spare, for what holds hardly a row. A server that an earlier, killed process left behind is stopped and
+    removed first.
     """
     sweep()
     place = (owner.memory() if in_memory else None) or owner.scratch()

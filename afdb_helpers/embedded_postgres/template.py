@@ -26,7 +26,7 @@ _LIGHTEN = "ALTER DATABASE template0 IS_TEMPLATE false\nDROP DATABASE template0\
 def copy(data: Path, programs: Path, make: Callable[[Path], None]) -> None:
     """Make `data` a copy of the day's template, which `make` makes where it is not there yet."""
     of = hashlib.sha256(f"{programs}{(programs / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    template = owner.scratch() / f"{_NAME}{_today()}-{of}"
+    template = owner.scratch() / f"{_NAME}{_day()}-{of}"
     if not template.is_dir():
         partial = owner.scratch() / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # swept like a server when this dies
         partial.mkdir(mode=0o700)
@@ -40,11 +40,11 @@ def copy(data: Path, programs: Path, make: Callable[[Path], None]) -> None:
 
 
 def sweep() -> None:
-    """Remove the templates of other days."""
+    """Remove the templates of other days, but for yesterday's: a copy that was begun before midnight may still read."""
     for folder in owner.scratch().glob(f"{_NAME}*"):
-        if not folder.name.startswith(f"{_NAME}{_today()}-"):
+        if folder.name.split("-")[1] not in (_day(), _day(ago=1)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _today() -> str:
-    return f"{dt.datetime.now(dt.UTC):%Y%m%d}"
+def _day(*, ago: int = 0) -> str:
+    return f"{dt.datetime.now(dt.UTC) - dt.timedelta(ago):%Y%m%d}"
