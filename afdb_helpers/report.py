@@ -27,6 +27,7 @@ _SORT = (
     "[...b.rows].sort((x,y)=>{const p=t(x),q=t(y);return p===''||q===''?(p==='')-(q===''):"
     "d*(isNaN(n(p))||isNaN(n(q))?p.localeCompare(q):n(p)-n(q))}).forEach(r=>b.append(r))"
 )
+WIDE = 44  # characters from which on a cell is not squeezed into a narrow column
 _CELL = "padding:.2em .8em;text-align:{};border-bottom:1px solid #8884;vertical-align:top"
 
 
@@ -34,7 +35,8 @@ _CELL = "padding:.2em .8em;text-align:{};border-bottom:1px solid #8884;vertical-
 class Report:
     """A result. `ok` False means it was looked at and found wanting; a failure to look raises instead.
 
-    `rows` share their keys; `remedy` is the next command or step; `parts` are further reports shown below.
+    `rows` share their keys; `remedy` is the next command or step; `parts` are further reports shown below. `brief`
+    are the rows as people see them, where there is a shorter form; data, files and frames hold `rows`.
     """
 
     headline: str
@@ -42,6 +44,12 @@ class Report:
     rows: tuple[Row, ...] = ()
     remedy: str = ""
     parts: tuple[Report, ...] = field(default=())
+    brief: tuple[Row, ...] = ()
+
+    @property
+    def seen(self) -> tuple[Row, ...]:
+        """The rows to show."""
+        return self.brief or self.rows
 
     @property
     def mark(self) -> str:
@@ -106,17 +114,17 @@ class Report:
 
         verdict = (self.mark, "bold green" if self.ok else "bold red")
         yield Text.assemble(verdict, " ", (show(self.headline), "bold"))
-        if self.rows:
+        if self.seen:
             table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-            for name in columns(self.rows):
+            for name in columns(self.seen):
                 table.add_column(
                     Text(show(name)),
-                    justify="right" if numeric(self.rows, name) else "left",
+                    justify="right" if numeric(self.seen, name) else "left",
                     overflow="fold",
                     min_width=len(name),
                 )
-            for row in self.rows:
-                table.add_row(*(Text(show(row.get(name))) for name in columns(self.rows)))
+            for row in self.seen:
+                table.add_row(*(Text(show(row.get(name))) for name in columns(self.seen)))
             yield table
         if self.remedy:
             yield Text.assemble(("next: ", "dim"), show(self.remedy))
@@ -126,10 +134,12 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Inline styles only and every value escaped, so that a record page stays inert."""
-        sign = f'<span style="color:{"#1a7f37" if self.ok else "#cf222e"}">{self.mark}</span>'
+        hue = "#1a7f37" if self.ok else "#cf222e"
+        mixed = f"color:{hue};color:color-mix(in srgb,{hue} 60%,currentcolor)"  # with the theme's ink: dark ones too
+        sign = f'<span style="{mixed}">{self.mark}</span>'
         out = [f"<p><strong>{sign} {html.escape(show(self.headline))}</strong></p>"]
-        if self.rows:
-            out.append(_html_table(self.rows))
+        if self.seen:
+            out.append(_html_table(self.seen))
         if self.remedy:
             out.append(f"<p>next: <code>{html.escape(show(self.remedy))}</code></p>")
         out.extend(part._repr_html_() for part in self.parts)
@@ -187,6 +197,34 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def folded(rows: Iterable[Row], same: Iterable[object]) -> tuple[Row, ...]:
+    """Rows whose `same` is equal as one: how many `times`, its first `n`, other numbers added up, texts joined.
+
+    Empty where no two are equal.
+    """
+    groups: dict[object, list[Row]] = {}
+    for row, key in zip(rows, same, strict=True):
+        groups.setdefault(key, []).append(row)
+    if all(len(group) == 1 for group in groups.values()):
+        return ()
+    return tuple(_as_one(group) for group in groups.values())
+
+
+def _as_one(group: list[Row]) -> Row:
+    one: dict[str, Any] = {}
+    for name, first in group[0].items():
+        values = [value for row in group if (value := row[name]) is not None]
+        if name == "n" or len(values) < 2:
+            one[name] = first if name == "n" or not values else values[0]
+        elif numeric(group, name):
+            one[name] = sum(values)
+        else:
+            one[name] = ", ".join(dict.fromkeys(filter(None, map(show, values))))
+        if name == "statement":
+            one["times"] = len(group)
+    return one
+
+
 def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
@@ -194,10 +232,10 @@ def plain(value: Any) -> Any:
 def text(report: Report) -> str:
     """The report as plain text, columns aligned."""
     lines = [f"{report.mark} {show(report.headline)}"]
-    names = columns(report.rows)
-    cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.rows]
+    names = columns(report.seen)
+    cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.seen]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if names else []
-    right = [numeric(report.rows, name) for name in names]
+    right = [numeric(report.seen, name) for name in names]
     for line in [[show(name) for name in names], *cells] if names else []:
         padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
         lines.append("  " + "  ".join(padded).rstrip())
@@ -224,6 +262,7 @@ def _html_table(rows: tuple[Row, ...]) -> str:
 def _tight(value: Any) -> str:
     """Keeps a number, a date or a short name on one line, and the lines of what has several, as SQL with comments."""
     text = show(value)
+    wide = ";min-width:16em" if len(text) > WIDE else ""
     if "\n" in text:
-        return ";white-space:pre-line"
-    return ";white-space:nowrap" if len(text) <= 28 and not set(text) & set(" /") else ""
+        return f";white-space:pre-line{wide}"
+    return ";white-space:nowrap" if len(text) <= 28 and not set(text) & set(" /") else wide

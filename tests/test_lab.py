@@ -59,11 +59,21 @@ def _lab(folder: Path, scratch: Path) -> Iterator[str]:
         threading.Thread(target=lambda: list(said), daemon=True).start()  # or the pipe fills
         yield url
     finally:
-        for _ in range(2):  # as Ctrl-C twice, which JupyterLab takes for "yes"
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGINT)
-        running.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal sends one Ctrl-C, to the whole group
+        assert running.wait(30) == 0
     assert not list(scratch.glob("*/*/data/postmaster.pid")), "the demo's server has ended with it"
+    assert not _living_in(folder), "and so have JupyterLab and its kernels"
+
+
+def _living_in(folder: Path) -> list[int]:
+    """The processes that have their working directory in a folder."""
+    found = []
+    for cwd in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if cwd.readlink().is_relative_to(folder):
+                found.append(int(cwd.parent.name))
+    return found
 
 
 def _run_all(browser: Browser, url: str, name: str) -> None:
@@ -97,6 +107,7 @@ def test_runbooks_run_to_their_end_in_jupyterlab(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     with _scratch() as scratch, _lab(tmp_path, scratch) as url, sync_playwright() as play:
+        assert _living_in(tmp_path), "the control: where one is, it is found"
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000)
         for name in ("01_discovery", "06_cost_comparison"):
             _run_all(browser, url, name)

@@ -249,7 +249,7 @@ def test_the_first_screen_answers_the_eight_questions() -> None:
     assert "approve =" not in asked["What"], "what was not given is left out"
     given = {"target": "production", "change_ref": "", "approve": RUN["approval"]["digest"], "drop_data": True}
     said = _asked(_inert(_page(run={**RUN, "parameters": given, "parameters_given": sorted(given)})))["What"]
-    assert "drop_data = True, target = production" in said
+    assert "drop_data = yes, target = production" in said
     assert "change_ref" not in said, "an empty one says nothing"
     assert "approve =" not in said, "the digest stands under Approved by"
     assert "PostgreSQL 18.1" in asked["Where"]
@@ -446,3 +446,38 @@ def test_good_and_bad_differ_to_the_colour_blind_also_without_their_signs(theme:
         assert sum(abs(a - b) for a, b in zip(good, bad, strict=True)) > 0.1
     red, green = (_light(colour, blind[1]) for colour in ("#a05a2c", "#6b6b2f"))
     assert sum(abs(a - b) for a, b in zip(red, green, strict=True)) < 0.1, "the control: two that look alike"
+
+
+def test_a_refusal_says_what_why_and_what_to_do_apart_wherever_it_is_listed() -> None:
+    said = "Refused: there is no migration to go by\n  why: none has succeeded\n  do:  afdb prepare"
+    refused = {**RUN, "outcome": "refused", "cause": "exception", "headline": said}
+    page = bs4.BeautifulSoup(_page(run=refused), "html.parser")
+    lead = page.select_one(".lead")
+    assert lead
+    assert list(lead.stripped_strings) == [
+        "there is no migration to go by",
+        "why: none has succeeded",
+        "do:  afdb prepare",
+    ]
+    for listed in (_index(refused), _target(refused)):
+        assert "there is no migration to go by: none has succeeded<" in " ".join(listed.split()).replace(" <", "<")
+        assert "Refused:" not in listed
+    other = {**RUN, "headline": "ValueError: x"}
+    assert "ValueError: x" in _index(other), "the control: an error of somebody else's keeps its name"
+
+
+def test_switches_are_said_in_words_and_those_that_nobody_set_are_not() -> None:
+    given = {
+        **RUN,
+        "parameters_given": ["emergency", "drop_data"],
+        "parameters": {"emergency": True, "drop_data": False},
+    }
+    assert "emergency = yes, drop_data = no" in _page(run=given)
+    older = {**given, "parameters_given": None}
+    assert ("emergency = yes" in _page(run=older), "drop_data" in _page(run=older)) == (True, False)
+
+
+def test_what_an_approver_signed_is_a_click_away_where_the_record_holds_it() -> None:
+    link = 'href="approval.json"'
+    assert link in _page(run={**RUN, "approval": {**RUN["approval"], "signed": True}})
+    assert link not in _page(run={**RUN, "approval": {**RUN["approval"], "signed": False}})

@@ -14,6 +14,7 @@ from pdftext import pages as printed
 from test_pages import BAD, RUN, _cell, _index, _markup, _page, _stream, _target
 
 from afdb_helpers import pages
+from afdb_helpers.report import Report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,7 +29,8 @@ pytestmark = [
 Shown = Callable[..., "Page"]
 # every text with the ground it stands on, as the browser has computed them
 CONTRAST = """() => {
-  const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+  const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3)
+      .map((v) => c.startsWith("color(") ? +v : v / 255)
       .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
       return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
@@ -192,6 +194,22 @@ def test_printed_the_first_page_answers_the_eight_questions(shown: Shown) -> Non
         assert said in first, first
     assert "line 3" in "".join(rest), "the notebook follows"
     assert "line 3" not in first
+
+
+def test_printed_the_list_of_records_wastes_no_paper(shown: Shown) -> None:
+    runs = [{**run, "headline": "every value preserved; " * 8} for run in _runs(6)]
+    for scheme in ("light", "dark"):
+        sheets = printed(shown(_index(*runs), color_scheme=scheme).pdf(format="A4"))
+        assert len(sheets) == 1
+        said = " ".join(sheets[0].split())
+        assert all(word in said for word in ("nothing changed", "every value preserved", "migration")), said
+
+
+@pytest.mark.parametrize(("ground", "ink"), [("#ffffff", "#1c1c1c"), ("#111111", "#e0e0e0")])
+def test_marks_are_seen_on_the_ground_of_both_themes_of_jupyterlab(shown: Shown, ground: str, ink: str) -> None:
+    both = "".join(Report(headline="looked at", ok=ok)._repr_html_() for ok in (True, False)) * 6
+    page = shown(f"<meta charset=utf-8><body style='background:{ground};color:{ink}'>{both}")
+    assert page.evaluate(CONTRAST) == [24, []]
 
 
 def test_a_narrow_screen_needs_no_scrolling_sideways(shown: Shown) -> None:

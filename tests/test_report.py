@@ -202,3 +202,21 @@ def test_sql_of_several_lines_keeps_them_in_jupyter_and_on_a_page_or_its_comment
     shown = Report(headline="h", rows=({"safe": "-- first this\nDROP TABLE t"}, {"safe": "one"}))._repr_html_()
     assert shown.count("white-space:pre-line") == 1
     assert re.search(r'<td class="[^"]*lines[^"]*">-- first this\nDROP', pages.clean(shown))
+
+
+def test_people_see_equal_statements_as_one_and_the_data_keeps_each() -> None:
+    rows = [
+        {"n": n, "statement": "UPDATE t" if n % 2 else "RESET x", "seconds": 0.5, "rows": n if n % 2 else None,
+         "locks": f"t{n}"}
+        for n in range(1, 6)
+    ]  # fmt: skip
+    brief = report.folded(rows, (row["statement"] for row in rows))
+    assert brief == (
+        {"n": 1, "statement": "UPDATE t", "times": 3, "seconds": 1.5, "rows": 9, "locks": "t1, t3, t5"},
+        {"n": 2, "statement": "RESET x", "times": 2, "seconds": 1.0, "rows": None, "locks": "t2, t4"},
+    )  # fmt: skip
+    assert report.folded(rows, range(5)) == (), "the control: where no two are equal, nothing is shorter"
+    done = Report(headline="done", rows=tuple(rows), brief=brief)
+    for said in (_terminal(done), repr(done), done._repr_html_()):
+        assert said.count("UPDATE t") == 1
+    assert len(done.as_dict()["rows"]) == len(done.frame()) == 5

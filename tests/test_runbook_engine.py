@@ -170,7 +170,7 @@ def test_exception_in_a_cell_later_cells_stay_pending(where: Path, tmp_path: Pat
     }  # fmt: skip
     assert "step-2" not in {entry.get("cell") for entry in left.journal}
     mark = "".join(left.notebook["cells"][0]["source"])
-    assert mark.startswith("**failed unchanged**: exception in cell `step-1`")
+    assert mark.startswith("**failed unchanged** in cell `step-1`, and cells after it never ran:\n\nZeroDivisionError")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import fcntl
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import embedded_postgres, revisions
 from afdb_helpers.embedded_postgres import Server, owner
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DATABASE = "agent_factory"
 HOME = "afdb-demo"
+PATIENCE = 5  # seconds that JupyterLab has to end its kernels
 RUNS = ("discovery", "backup", "rehearsal", "migration", "verification", "cost_comparison")
 
 
@@ -148,7 +150,33 @@ def lab(folder: Path, *, new: bool = False, browser: bool = True, port: int = 88
             if os.geteuid() == 0:
                 options.append("--allow-root")
             command = [sys.executable, "-m", "jupyterlab", *options]
-            with contextlib.suppress(KeyboardInterrupt):
-                subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": url}, check=False)
+            _until_told(command, folder, {**os.environ, "DATABASE_URL": url})
         finally:
+            _at_a_signal(signal.SIG_IGN)  # a second Ctrl-C must not leave the server behind
             running.stop()
+
+
+def _until_told(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run JupyterLab until it ends, or a signal asks for that; then it and its kernels are gone within seconds.
+
+    In a session of its own a terminal's Ctrl-C does not reach it: it would ask whether that was meant.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        _at_a_signal(signal.default_int_handler)
+        child = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+        try:
+            child.wait()
+        finally:
+            _at_a_signal(signal.SIG_IGN)
+            child.terminate()
+            try:
+                child.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+
+def _at_a_signal(handler: Any) -> None:
+    """What whoever presses Ctrl-C, closes the terminal or ends the process sets off."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, handler)

@@ -10,7 +10,6 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from afdb_helpers.lint import remedies, rules, squawk, statements, tokens, waivers
 from afdb_helpers.lint.findings import (
@@ -67,6 +66,7 @@ def check(
         headline=f"lint: {_headline(marked, len(executed))}",
         ok=not counted,
         rows=tuple(one.row() for one in marked),
+        brief=tuple(one.brief() for one in marked),
         remedy=f"use the safe form, or waive it in {FILE} with a reason and a day" if counted else "",
         parts=(*([_safe(marked)] if marked else []), *([said] if said.rows else [])),
         findings=tuple(marked),
@@ -152,7 +152,6 @@ def _headline(findings: Sequence[Finding], looked_at: int) -> str:
 
 
 def _safe(findings: Sequence[Finding]) -> Report:
-    rows: tuple[dict[str, Any], ...] = tuple(
-        {"rule": one.rule, "table": one.table, "why": one.why, "safe form": one.safe} for one in findings
-    )
-    return Report(headline="why, and the safe form", rows=rows)
+    rows = [{"rule": one.rule, "table": one.table, "why": one.why, "safe form": one.safe} for one in findings]
+    counted = tuple(row for row, one in zip(rows, findings, strict=True) if not one.waived)
+    return Report(headline="why, and the safe form", rows=tuple(rows), brief=counted)

@@ -82,6 +82,13 @@ class Finding:
                 "blocks": self.blocks, "seconds": self.seconds, "known": self.known, "statement": self.statement,
                 "revision": self.revision, "waived": self.waived}  # fmt: skip
 
+    def brief(self) -> dict[str, Any]:
+        """The row for people: who waits, for how long, and how that is known, in one cell; a waiver: until when."""
+        waits = self.blocks or "nobody"
+        waits += "" if self.seconds is None else f", {self.seconds:.3f} s {self.known}"
+        return {"severity": self.severity, "rule": self.rule, "table": self.table, "who waits": waits,
+                "statement": self.statement, "waived": self.waived.partition(": ")[0]}  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Findings(Report):

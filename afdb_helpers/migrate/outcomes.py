@@ -16,7 +16,7 @@ from afdb_helpers.migrate import endings
 from afdb_helpers.migrate.endings import Ending
 from afdb_helpers.migrate.journal import stamps
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.report import Report, count
+from afdb_helpers.report import Report, count, folded
 from afdb_helpers.revisions import Event, Graph, Outcome
 from afdb_helpers.targets import Target
 
@@ -172,6 +172,7 @@ def migration(
     return Migration(
         headline=headline,
         rows=tuple(rows) if changed else (),
+        brief=folded(rows, ((s["sql"], s.get("seconds") is None) for s in done)) if changed else (),
         before=before,
         after=after,
         changed=changed,

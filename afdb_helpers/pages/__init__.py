@@ -25,6 +25,7 @@ from afdb_helpers.pages import facts, history, outcomes
 from afdb_helpers.pages.listing import row as row
 from afdb_helpers.pages.markup import clean as clean
 from afdb_helpers.pages.markup import plain as plain
+from afdb_helpers.pages.outcomes import told as told
 from afdb_helpers.report import count
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def record(run: Mapping[str, Any], notebook: Mapping[str, Any], *, home: str = "
         "record.html", "style.css", title=facts.title(run), run=run, facts=facts.facts(run), home=home, sealed=sealed,
         warnings=facts.warnings(run), cells=Cells().shown(notebook), target=name and history.file_name(str(name)),
         sign=outcomes.sign(run), colour=outcomes.colour(run), said=outcomes.said(run), change=outcomes.change(run),
-        headline=str(run.get("headline") or run.get("cause") or ""), empty=_empty(run),
+        told=outcomes.told(run), empty=_empty(run),
     )  # fmt: skip
 
 

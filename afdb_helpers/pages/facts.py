@@ -81,12 +81,17 @@ def _went_back(run: Mapping[str, Any]) -> bool:
 
 
 def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The parameters that were given, of an older record all, without empty ones and the digest that was approved."""
+    """The parameters that were given, of an older record all, without empty ones and the digest that was approved.
+
+    Of a switch that is off nobody learns anything; one that was given as off is said as `no`.
+    """
     values = part(run, "parameters")
     given = run.get("parameters_given")
     named = [(str(name), values.get(str(name))) for name in (given if isinstance(given, list) else values)]
     approved = ("approve", part(run, "approval").get("digest"))
-    return [one for one in named if one[1] not in ("", None) and one != approved]
+    listed = isinstance(given, list)
+    kept = [one for one in named if one[1] not in ("", None) and one != approved and (listed or one[1] is not False)]
+    return [(name, _told(value, "yes", "no") or value) for name, value in kept]
 
 
 def revisions(run: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -208,7 +213,8 @@ def _approved(run: Mapping[str, Any]) -> list[Line]:
     alone = " in an emergency, without a second person" if approval.get("emergency") else ""
     named = part(run, "parameters").get("approver")
     nobody = f"nobody yet: {named} was named" if named else "not named"
-    return [Line(f"{approval.get('approver') or nobody}{signed}{alone}"), Line(f"{digest or ''}", code=True)]
+    kept = Line("what was signed: approval.json", href="approval.json") if approval.get("signed") is True else Line("")
+    return [Line(f"{approval.get('approver') or nobody}{signed}{alone}"), Line(f"{digest or ''}", code=True), kept]
 
 
 def _evidence(run: Mapping[str, Any]) -> list[Line]:

@@ -43,7 +43,7 @@ def short(run: Mapping[str, Any], page: str, steps: Mapping[str, float]) -> dict
         "sign": outcomes.sign(run),
         "colour": outcomes.colour(run),
         "said": _text(outcomes.said(run), 60),
-        "headline": _text(run.get("headline") or run.get("cause"), 300),
+        "headline": _text(outcomes.brief(run), 300),
         "who": _text(facts.actor(run), 60),
         "change": _text(facts.part(run, "approval").get("change_ref"), 60),
         "move": facts.revisions(run),

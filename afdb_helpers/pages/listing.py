@@ -28,7 +28,7 @@ def row(run: Mapping[str, Any], page: str) -> str:
         _short(facts.actor(run)),
         f"{seconds:,.1f} s" if facts.number(seconds) else "",
         _short(part(run, "approval").get("change_ref")),
-        escape(_MODES.get(str(mode), "")) + _short(run.get("headline") or run.get("cause"), HEADLINE),
+        escape(_MODES.get(str(mode), "")) + _short(outcomes.brief(run), HEADLINE),
     ]
     tags = ["<td class=right>" if at == TOOK else "<td>" for at in range(len(cells))]
     return f"<tr>{''.join(f'{tag}{cell}</td>' for tag, cell in zip(tags, cells, strict=True))}</tr>"

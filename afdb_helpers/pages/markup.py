@@ -33,6 +33,7 @@ _CLASSES = {  # of the styles that our own reports carry for Jupyter; others are
     "text-align:center": "centre",
     "white-space:nowrap": "nowrap",
     "white-space:pre-line": "lines",
+    "min-width:16em": "wide",
     "color:#1a7f37": "good",
     "color:#cf222e": "bad",
 }

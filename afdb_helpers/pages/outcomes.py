@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from afdb_helpers import errors
+
 _SAID = {  # outcome: (sign, class, words)
     "succeeded": ("✓", "good", "Succeeded"),
     "refused": ("⊘", "warn", "Refused"),
@@ -39,6 +41,23 @@ def change(run: Mapping[str, Any]) -> str:
     told = {True: "the target was changed", False: "the target was not changed"}
     changed = run.get("changed")
     return told[changed] if isinstance(changed, bool) else "it is not known whether the target was changed"
+
+
+def told(run: Mapping[str, Any]) -> list[str]:
+    """What was said at the end: a result's headline, or an error's what, why and do, a line each.
+
+    The name of an error of ours is left out: the outcome says it already.
+    """
+    first, *rest = str(run.get("headline") or run.get("cause") or "").strip().splitlines() or [""]
+    name, colon, said = first.partition(": ")
+    return [said if colon and errors.by_name(name) else first, *(line.strip() for line in rest if line.strip())]
+
+
+def brief(run: Mapping[str, Any]) -> str:
+    """The same on one line of a table: a result's headline, or an error's what and why."""
+    what, *rest = told(run)
+    why = next((line.removeprefix("why: ") for line in rest if line.startswith("why: ")), "")
+    return f"{what.rstrip('.')}: {why}" if why else what
 
 
 def _known(run: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -162,7 +162,8 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
     return Rehearsal(
         headline=f"rehearsal on {backup.id}: {said}",
         ok=ok,
-        rows=tuple(result.row(statement) for statement in done if statement["changes"]),
+        rows=result.rows(done),
+        brief=result.brief(done),
         remedy="mend the revision, then rehearse again" if wrong else data.remedy or back_again.remedy or schema.remedy,
         parts=(locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])) if done else (),
         backup=backup.id,

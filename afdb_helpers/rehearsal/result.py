@@ -8,7 +8,7 @@ from typing import Any
 
 from afdb_helpers import catalog, revisions
 from afdb_helpers.rehearsal.watch import Hold, Watch
-from afdb_helpers.report import Report, count
+from afdb_helpers.report import Report, Row, count, folded
 from afdb_helpers.revisions import Outcome
 
 BLOCKS = {
@@ -153,7 +153,18 @@ def said(
     return f"{start} → {end} in {seconds:.1f} s, {changing}; {data.headline}; {back.headline}"
 
 
-def row(statement: Statement) -> dict[str, Any]:
+def rows(done: Iterable[Statement]) -> tuple[Row, ...]:
+    """Each statement that changes something."""
+    return tuple(_row(statement) for statement in done if statement["changes"])
+
+
+def brief(done: Iterable[Statement]) -> tuple[Row, ...]:
+    """The same with equal ones as one; a failed one stands alone."""
+    changing = [statement for statement in done if statement["changes"]]
+    return folded(map(_row, changing), ((one["sql"], one["seconds"] is None) for one in changing))
+
+
+def _row(statement: Statement) -> dict[str, Any]:
     taken = (f"{relation} {mode.removesuffix('Lock')}" for relation, mode in statement["locks"])
     return {
         "n": statement["n"],

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
 KILLED = 137  # what a shell says of a process that was ended by signal 9
+_SIGNS = re.compile(r"[\\`*_{}\[\]<>#|!&]")  # what Markdown would act upon
 _MARK = "papermill-error-cell-tag"  # papermill's own name for the cell that says what went wrong
 
 
@@ -38,8 +40,10 @@ def finish_notebook(notebook: NotebookNode, ending: Ending) -> None:
     about |= {"outcome": ending.outcome, "exit_code": ending.exit_code, "failing_cell": ending.cell}
     notebook.cells = [c for c in notebook.cells if _MARK not in c.metadata.get("tags", [])]
     if ending.exit_code:
-        where = f" in cell `{ending.cell}`" if ending.cell else ""
-        text = f"**{ending.outcome.replace('_', ' ')}**: {ending.cause}{where}. Cells after it never ran."
+        told = pages.told({"headline": ending.message, "cause": ending.cause})
+        said = (_SIGNS.sub(r"\\\g<0>", line) for line in told)
+        where = f" in cell `{ending.cell}`, and cells after it never ran" if ending.cell else ""
+        text = f"**{ending.outcome.replace('_', ' ')}**{where}:\n\n" + "  \n".join(said)
         mark = new_markdown_cell(text, id="outcome-mark", metadata={"tags": [_MARK]})  # type: ignore[no-untyped-call]
         notebook.cells.insert(0, mark)
 

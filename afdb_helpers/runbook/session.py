@@ -123,13 +123,16 @@ class Run:
         return found
 
     def close(self, report: Report) -> Report:
-        """End the run with its result and return it; a result that is not ok makes the run's outcome `refused`."""
+        """End the run with its result; one that is not ok makes the run's outcome `refused`.
+
+        Returns its headline and remedy: its rows stand where it was made.
+        """
         self.keep("report.json", report.as_dict())
         self.note("close", ok=report.ok, headline=report.headline)
         self._disconnect()
         if not self.recorded:
             self._finish()
-        return report
+        return Report(headline=report.headline, ok=report.ok, remedy=report.remedy)
 
     def report(self) -> Report:
         """What began: which database, as whom, and where it is recorded."""
