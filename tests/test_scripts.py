@@ -283,6 +283,7 @@ def prepare(production: Run, checkout: Path) -> str:
     summary = (checkout / "summary.md").read_text()
     assert f"Digest `{approved}`" in summary
     assert "CREATE TABLE" in summary
+    assert prepared.stdout.startswith("target: production ("), "which database it is, first of all"
     assert production("current").stdout == "001\n"
     return approved
 
@@ -374,6 +375,7 @@ def test_it_takes_another_target_by_name(production: Run, url: str) -> None:
     assert done.stdout == "001\n"
     asked = production("upgrade", "--target", "staging", STAGING_DATABASE_URL=url)
     assert asked.returncode == 3
+    assert asked.stdout.startswith("target: staging (")
     assert "target staging is on this machine" in asked.stderr
 
 

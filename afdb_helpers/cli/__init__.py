@@ -71,6 +71,7 @@ def afdb() -> None:
     """Take a PostgreSQL database through its Alembic chain, safely, and leave a record of it.
 
     A target is a database by name: DATABASE_URL is `default`, PRODUCTION_DATABASE_URL is `production`, and so on.
+    Without --target, prepare, approve and apply take `production`, all others `default`.
 
     Exit codes: 0 done · 2 bad request, nothing contacted · 3 refused, nothing changed · 4 could not look, nothing
     changed · 5 work began, the message says where it stands · 130, 143 interrupted.

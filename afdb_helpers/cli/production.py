@@ -72,7 +72,7 @@ def prepare(
     from afdb_helpers.migrate import gates
 
     options.use(ini, python)
-    chosen, direction = targets.get(target), "repair" if repair else _direction(down)
+    chosen, direction = _named(target), "repair" if repair else _direction(down)
     first = planned(chosen, revision if repair else _revision(revision, down), direction)
     if first.empty:
         say(first)
@@ -125,9 +125,10 @@ def apply(
 ) -> None:  # fmt: skip
     """Migrate a target as it was rehearsed and approved, then verify it; at a terminal, ask for what is missing."""
     options.use(ini, python)
-    chosen = targets.get(target)
+    chosen = _named(target)
     if not chosen.remote:
-        click.echo(f"warning: target {target} is on this machine ({chosen.label})", err=True)
+        meant = "fine in the tutorial; where another is meant, correct its URL"
+        click.echo(f"warning: target {chosen.name} is on this machine: {meant}", err=True)
     plan = planned(chosen, _revision(revision, down), _direction(down))
     given |= {"accept_drift": accept_drift, "drop_data": drop_data}
     carry_out(chosen, plan, given, asking=True, then=() if down else ("verification",))
@@ -171,6 +172,13 @@ def planned(target: Target, revision: str, direction: str) -> MigrationPlan:
     project, seen = revisions.find(), records.rehearsed(target, "plan.json").get("plan.json")
     with target.connect() as connection:
         return migrate.plan(connection, project, revision, direction, rehearsed=seen)
+
+
+def _named(name: str) -> Target:
+    """The target; first of all it is said which database that is, as these commands take another one than most."""
+    chosen = targets.get(name)
+    click.echo(f"target: {chosen.name} ({chosen.label})")
+    return chosen
 
 
 def _revision(revision: str, down: bool) -> str:
