@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from afdb_helpers import discovery, revisions, targets
+from afdb_helpers.discovery import advising, screen
 from afdb_helpers.drift import replaying
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.report import Report
@@ -221,6 +223,27 @@ def test_the_state_and_the_models_are_known_by_one_replay(
         assert (ran.count("upgrade"), ran.count("check")) == (1, 1)
         discovery.look(connection, at, folder=mine.ini.parent)
         assert (ran.count("upgrade"), ran.count("check")) == (1, 1), "and kept until a file changes"
+
+
+def test_the_target_is_asked_while_the_models_are_compared(
+    at_head: str, project: Project, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other the models would wait in vain."""
+    asked, advice = threading.Event(), advising.advice
+
+    def told(connection: sa.Connection) -> Report:
+        asked.set()
+        return advice(connection)
+
+    monkeypatch.setattr(advising, "advice", told)
+    waited = lambda *_, **__: Report(headline=f"the target was asked: {asked.wait(30)}")  # noqa: E731
+    monkeypatch.setattr(screen, "compared", waited)
+    at = targets.parse("x", new_database(template=at_head), {})
+    with at.connect() as connection:
+        found = discovery.look(connection, at, folder=project.ini.parent)
+    assert found.models.headline == "the target was asked: True"
+    assert found.server.headline.startswith("PostgreSQL 18")
+    assert found.state.headline == f"at {SECOND} (head)"
 
 
 def test_on_sqlite_the_same_states_are_told(project: Project, tmp_path: Path) -> None:

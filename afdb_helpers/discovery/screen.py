@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,24 +77,27 @@ def look(
     connection: Connection, at: Target, *, folder: Path | None = None, ini: str | None = None,
     python: str | None = None, before: Mapping[str, Any] | None = None, models: bool = True,
 ) -> Discovery:  # fmt: skip
-    """Look at everything, the project and one database, and change neither. `before` is what an earlier run kept."""
+    """Look at everything, the project and one database, and change neither. `before` is what an earlier run kept.
+
+    The target is asked in a thread of its own, over this connection, while the models are compared on a private server.
+    """
     past = before or {}
     found = in_folder(folder, ini=ini, python=python, before=past.get("revisions"))
     stamped, live = _seen(at, lambda: stamp(connection)), _seen(at, lambda: catalog.snapshot(connection))
-    parts: dict[str, Any] = {
-        "models": compared(found.project, major=getattr(live, "major", None))
-        if models
-        else Report(headline="models: not compared, as asked"),
-        "configuration": configuration(folder),
-        "server": _seen(at, lambda: target.server(connection)),
-        "way": _seen(at, lambda: target.way(at)),
-        "state": live if isinstance(live, Unseen) else _seen(at, lambda: state(connection, found.project, live=live)),
-        "tables": _seen(at, lambda: sizing.tables(connection, before=past if past.get("tables") else None)),
-        "tenants": _seen(at, lambda: sizing.tenants(connection)),
-        "blockers": _seen(at, lambda: target.blockers(connection)),
-        "advice": _seen(at, lambda: advising.advice(connection)),
-        "entities": live if isinstance(live, Unseen) else diagram.entities(live),
-    }
+    parts: dict[str, Any] = {"configuration": configuration(folder)}
+    with ThreadPoolExecutor(1) as aside:
+        told = aside.submit(_told, connection, at, past)
+        parts["models"] = (
+            compared(found.project, major=getattr(live, "major", None))
+            if models
+            else Report(headline="models: not compared, as asked")
+        )
+        parts |= told.result()
+    if isinstance(live, Unseen):
+        parts |= {"state": live, "entities": live}
+    else:
+        parts["state"] = _seen(at, lambda: state(connection, found.project, live=live))
+        parts["entities"] = diagram.entities(live)
     here = stamped if isinstance(stamped, tuple) else ()
     return Discovery(
         headline=f"{at.name}: {parts['state'].headline}",
@@ -104,6 +108,19 @@ def look(
         stamped=here,
         **parts,
     )
+
+
+def _told(connection: Connection, at: Target, past: Mapping[str, Any]) -> dict[str, Any]:
+    """What the target says of itself, its schema apart."""
+    questions: dict[str, Callable[[], Report]] = {
+        "server": lambda: target.server(connection),
+        "way": lambda: target.way(at),
+        "tables": lambda: sizing.tables(connection, before=past if past.get("tables") else None),
+        "tenants": lambda: sizing.tenants(connection),
+        "blockers": lambda: target.blockers(connection),
+        "advice": lambda: advising.advice(connection),
+    }
+    return {name: _seen(at, ask) for name, ask in questions.items()}
 
 
 def next_step(parts: Mapping[str, Report]) -> str:
