@@ -315,9 +315,32 @@ def test_prepared_and_approved_it_migrates_verifies_leaves_a_record_and_goes_dow
     assert production("downgrade", "001").returncode == 3
     assert production("current").stdout == "002 (head)\n"
     approved = digest(production("prepare", "001", "--down"))
-    done = production("downgrade", "001", "--approve", approved, *GIVEN)
+    signed = approve(checkout, approved)
+    done = production("downgrade", "001", "--approval", str(signed), AFDB_APPROVERS=str(checkout / "approvers"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.index("before: 002") < done.stdout.index("after: 001")
+    (kept,) = checkout.glob("records/*/approval.json")
+    assert json.loads(kept.read_bytes()) == json.loads(signed.read_bytes())
+    believed = afdb(checkout, "records", "verify", AFDB_APPROVERS=str(checkout / "approvers"))
+    assert believed.returncode == 0, believed.stdout + believed.stderr
+    kept.write_bytes(kept.read_bytes() + b" ")
+    assert afdb(checkout, "records", "verify").returncode == 3
+
+
+def approve(checkout: Path, approved: str) -> Path:
+    """The file with alice's signature, made as she makes it; her public key is listed in `approvers`."""
+    made = afdb(checkout, "keys", "new", "alice.pem", "--name", "alice")
+    (checkout / "approvers").write_text(made.stdout)
+    given = ("--target", "production", *GIVEN[2:], "--file", "approval.json")
+    signed = afdb(checkout, "approve", approved, *given, AFDB_SIGNING_KEY="alice.pem")
+    assert signed.returncode == 0, signed.stdout + signed.stderr
+    return checkout / "approval.json"
+
+
+def afdb(checkout: Path, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """In the project's folder."""
+    command = [str(Path(sys.executable).with_name("afdb")), *words]
+    return subprocess.run(command, cwd=checkout, env=settings(**given), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
