@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import sys
 from decimal import Decimal
@@ -252,6 +253,26 @@ def test_pictures_name_their_axes_with_units_and_their_offers(texts: list[str]) 
         assert any(re.search(axis, text) for text in texts)
         assert any(text.replace("\\", "") == picture.headline for text in texts)
         assert picture.rows
+
+
+def test_the_labels_of_an_axis_do_not_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide: list[Any] = []
+    real = pictures._png
+
+    def measured(figure: Any, title: str) -> bytes:
+        png = real(figure, title)
+        for axes in figure.axes:
+            left, right = axes.get_window_extent().intervalx
+            boxes = sorted((label.get_window_extent().intervalx for label in axes.get_xticklabels()), key=min)
+            wide.append([box for box in boxes if left - 1 <= sum(box) / 2 <= right + 1])
+        return png
+
+    monkeypatch.setattr(pictures, "_png", measured)
+    pricing.break_even(SEED)
+    assert len(wide) == 4
+    for boxes in wide:
+        assert len(boxes) > 1
+        assert all(before[1] < after[0] for before, after in itertools.pairwise(boxes))
 
 
 def test_the_paper_is_white_in_light_and_dark_pages_and_colours_differ() -> None:

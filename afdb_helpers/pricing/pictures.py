@@ -68,7 +68,7 @@ def growth(lines: Mapping[str, Any], title: str) -> bytes:
             axes.plot(months[known[-1]], cost[known[-1]], "x", color=look["color"], markersize=9, markeredgewidth=2)
     axes.set_xlim(1, max(2, *(len(cost) for cost in lines.values())))
     axes.set_xlabel("month (×: the last in which the offer fits)")
-    scale = _scaled(axes.set_yscale, list(lines.values()))
+    scale = _scaled(axes, "y", list(lines.values()))
     axes.set_ylabel(f"USD in total since the first month{scale}")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="USD at the end")
@@ -88,12 +88,12 @@ def panels(curves: Sequence[Curve], title: str) -> bytes:
         for number, (name, bills) in enumerate(curve.bills.items()):
             axes.plot(curve.values, bills, label=name, **_look(number))
         _turns(axes, curve)
-        if curve.logarithmic:
-            axes.set_xscale("log")
+        if curve.logarithmic:  # over many decades the labels between them would run together
+            _logarithmic(axes, "x", steps=(1,) if curve.values[-1] > 300 * curve.values[0] else (1, 2, 5))
         axes.set_xlim(curve.values[0], curve.values[-1])
         axes.set_xlabel(curve.label)
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
-        scale = _scaled(axes.set_yscale, list(curve.bills.values()))
+        scale = _scaled(axes, "y", list(curve.bills.values()))
         axes.set_ylabel(f"USD per month{scale}")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         low, high = axes.get_ylim()
@@ -109,7 +109,7 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
     names = ("USD, 1 in 20 below", "half below", "1 in 20 above")
     shown = [row for row in rows if row["half below"] is not None]
     figure, axes = _figure(9, 1.5 + 0.42 * max(1, len(shown)))
-    scale = _scaled(axes.set_xscale, [[float(row[name]) for name in names] for row in shown])
+    scale = _scaled(axes, "x", [[float(row[name]) for name in names] for row in shown])
     for place, row in enumerate(shown):
         low, middle, high = (float(row[name]) for name in names)
         axes.plot([low, high], [place, place], color=_LOW, linewidth=7, alpha=0.45, solid_capstyle="butt")
@@ -185,21 +185,25 @@ def _turns(axes: Axes, curve: Curve) -> None:
                       textcoords="offset points", fontsize=8, bbox=paper)  # fmt: skip
 
 
-def _scaled(scale: Any, values: Sequence[Any]) -> str:
+def _scaled(axes: Axes, which: str, values: Sequence[Any]) -> str:
     """Makes an axis logarithmic where its amounts differ by an order, and says so."""
     import numpy as np
-    from matplotlib.ticker import LogLocator, NullLocator
 
     found = np.concatenate([np.ravel(np.asarray(each, dtype=float)) for each in values]) if len(values) else np.ones(1)
     found = found[np.isfinite(found)]
     if not len(found) or found.min() <= 0 or found.max() < 10 * found.min():
         return ""
-    scale("log")
-    for axis in (scale.__self__.xaxis, scale.__self__.yaxis):
-        if axis.get_scale() == "log":
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-            axis.set_minor_locator(NullLocator())
+    _logarithmic(axes, which, steps=(1, 2, 5))
     return " (logarithmic)"
+
+
+def _logarithmic(axes: Axes, which: str, steps: tuple[int, ...]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_minor_locator(NullLocator())
 
 
 def _look(number: int) -> dict[str, Any]:
