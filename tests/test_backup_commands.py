@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -73,7 +74,8 @@ def test_every_command_of_the_page_restores_a_database_and_gives_it_back_its_nam
             cursor.execute("SELECT count(*) FROM a")
             assert cursor.fetchall() == [(0,)]
         kept = [json.loads(path.read_bytes()) for path in (tmp_path / "records").glob("*/run.json")]
-        assert [one["outcome"] for one in kept] == ["succeeded", "succeeded"]
+        assert [(one["outcome"], one["mode"], one["exit_code"]) for one in kept] == [("succeeded", "command", 0)] * 2
+        assert {one["target"]["server"]["database"] for one in kept} == {"agent_factory_restored"}
         assert kept[0]["evidence"][0]["sha256"] == taken.seal.removeprefix("sha256:")
     finally:
         for name in ("agent_factory", "agent_factory_restored", "agent_factory_damaged"):
@@ -128,6 +130,28 @@ def test_list_prune_and_restore_say_what_they_do(made: Backup, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "schema and every value equal" in done.stdout
     assert (tmp_path / "new.db").exists()
+
+
+def test_a_restore_and_one_that_was_refused_stand_in_the_ledger(made: Backup, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    for proven in (False, True):
+        if proven:
+            assert afdb("backups", "prove", made.id, cwd=tmp_path).returncode == 0
+        done = afdb("backups", "restore", made.id, "--reason", "a try", cwd=tmp_path, DATABASE_URL=url)
+        assert done.returncode == (0 if proven else 3), done.stderr
+    folders = sorted((tmp_path / "records").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    refused, restored = (json.loads(path.read_bytes()) for path in folders)
+    assert (refused["outcome"], refused["exit_code"], refused["changed"]) == ("refused", 3, False)
+    assert (restored["outcome"], restored["changed"]) == ("succeeded", True)
+    assert (restored["parameters"]["backup"], restored["approval"]["reason"]) == (made.id, "a try")
+    assert restored["evidence"] == [{"kind": "backup", "id": made.id, "sha256": made.seal.removeprefix("sha256:")}]
+    assert f"backup {made.id} is restored" in (folders[1].parent / "report.html").read_text()
+    well = afdb("records", "verify", cwd=tmp_path)
+    assert (well.returncode, "interactive" in well.stdout) == (0, False), well.stdout
+    shutil.rmtree(folders[1].parent)
+    gone = afdb("records", "verify", cwd=tmp_path)
+    assert gone.returncode == 3, "the deed an auditor asks for most"
+    assert f"{restored['id']}" in gone.stdout
 
 
 def test_a_record_and_the_listing_of_an_object_store_hold_no_credential(

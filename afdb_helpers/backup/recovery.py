@@ -174,12 +174,13 @@ def _file(backup: Backup, target: Target, note: Note) -> None:
         with beside.open("rb+") as copied:
             os.fsync(copied.fileno())
         beside.replace(file)
-    except OSError as error:
-        raise Refused(
-            f"nothing is restored into target {target.name}",
-            why=f"{file.parent}: {error.strerror}",
-            do="make the folder writable, free space there, then run again",
-        ) from None
+    except (OSError, AfdbError) as error:
+        note("change.result", changed=False)
+        if isinstance(error, AfdbError):
+            raise
+        do = "make the folder writable, free space there, then run again"
+        what = f"nothing is restored into target {target.name}"
+        raise Refused(what, why=f"{file.parent}: {error.strerror}", do=do) from None
     finally:
         beside.unlink(missing_ok=True)
     note("change.result", changed=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from afdb_helpers.cli.show import say
@@ -53,19 +55,15 @@ def restore(
 ) -> None:
     """Restore a proven backup into an empty target, then compare schema and every value; it leaves a record."""
     from afdb_helpers import backup, runbook, targets
-    from afdb_helpers.errors import AfdbError
-    from afdb_helpers.report import Report
 
     chosen, found = targets.get(target), backup.find(backup_id)
-    about = target if chosen.dialect == "postgresql" else None  # a file that is not there yet cannot be looked at
-    run = runbook.begin("restore", target=about)
-    try:
-        done = backup.restore(found, chosen, approve=approve, change_ref=change_ref, reason=reason,
-                              create_roles=create_roles, jobs=jobs, note=run.note)  # fmt: skip
-    except AfdbError as error:
-        run.close(Report(headline=error.what, ok=False, remedy=error.do))
-        raise
-    say(run.close(done))
+    given: dict[str, Any] = {"approve": approve, "change_ref": change_ref, "reason": reason}
+    given |= {"create_roles": create_roles, "jobs": jobs}
+    look = chosen.dialect == "postgresql"  # a file that is not there yet cannot be looked at
+    named = {"backup": found.id, "target": chosen.name, **given}
+    with runbook.recorded("restore", chosen, look=look, given=named) as run:
+        done = run.close(backup.restore(found, chosen, **given, note=run.note))
+    say(done)
 
 
 @backups.command()

@@ -122,7 +122,8 @@ def _source(text: str) -> str:
 
 
 def _empty(run: Mapping[str, Any]) -> str:
-    kept = "JupyterLab has its notebook" if run.get("mode") == "interactive" else "it left no notebook"
+    known = {"interactive": "JupyterLab has its notebook", "command": "it was a command, which has no notebook"}
+    kept = known.get(str(run.get("mode")), "it left no notebook")
     return f"No cells are shown: {kept}."
 
 

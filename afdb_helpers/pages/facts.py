@@ -153,7 +153,7 @@ def _what(run: Mapping[str, Any]) -> list[Line]:
     moved = Line(f"revision {move[0]} → {move[1]}") if move else Line("")
     book = part(run, "runbook")
     return [
-        Line(f"runbook {book.get('name') or 'unknown'}"), moved,
+        Line(f"{'command' if run.get('mode') == 'command' else 'runbook'} {book.get('name') or 'unknown'}"), moved,
         Line(given or "with every parameter at its default", soft=not given),
     ]  # fmt: skip
 

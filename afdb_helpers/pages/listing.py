@@ -12,7 +12,7 @@ from afdb_helpers.pages.markup import escape
 
 NAME, HEADLINE = 60, 180  # characters; the record's page has the rest
 TOOK = 5  # the column of numbers
-_MODES = {"engine": "", "interactive": "Interactive, not an audit record. ", "trial": "A trial, not an audit record. "}
+_MODES = {"interactive": "Interactive, not an audit record. ", "trial": "A trial, not an audit record. "}
 
 
 def row(run: Mapping[str, Any], page: str) -> str:

@@ -4,6 +4,7 @@ The modules, from what starts a run to what it is made of:
 
     engine        papermill's engine `afdb`, and `execute`
     running       one run from its record's first byte to its seal
+    command       a command that has no notebook, recorded as a run is
     closing       what a record gets at its end, also where its process was killed
     execution     the cells, each with a status that is true
     outcome       how a run ended, decided from its journal
@@ -39,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from afdb_helpers.runbook.catalogue import Runbook as Runbook
+    from afdb_helpers.runbook.command import recorded as recorded
     from afdb_helpers.runbook.engine import execute as execute
     from afdb_helpers.runbook.engine import execute_many as execute_many
     from afdb_helpers.runbook.running import RunResult as RunResult
@@ -52,6 +54,7 @@ _HOME = {
     "begin": "session",
     "execute": "engine",
     "execute_many": "engine",
+    "recorded": "command",
 }
 __all__ = list(_HOME)
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def end(data: dict[str, Any], ending: Ending, events: list[dict[str, Any]]) -> N
     data |= {"changed": ending.changed, "cause": ending.cause, "failing_cell": ending.cell, "headline": ending.message}
 
 
-def write_page(kept: Record, notebook: NotebookNode, signer: CryptoSigner | None) -> None:
+def write_page(kept: Record, notebook: Mapping[str, Any], signer: CryptoSigner | None) -> None:
     """report.html, a view of the record, which `signer` will sign: a defect in it must not cost the record."""
     try:
         page = pages.record(kept.data | {"signed_by": signer.public_key.keyid if signer else ""}, notebook)
@@ -65,6 +65,27 @@ def write_page(kept: Record, notebook: NotebookNode, signer: CryptoSigner | None
         kept.data["page_error"] = f"not made: {type(error).__name__}"
     else:
         record.write(kept.folder / "report.html", page.encode())
+
+
+def seal(kept: Record, ending: Ending, signer: CryptoSigner | None, signed: Mapping[str, Any], **more: Any) -> None:
+    """Take out what holds a secret, then seal the record."""
+    found = leaks.known(targets.environment()).files(kept.folder)
+    for path in found:
+        path.unlink()
+    if found:
+        kept.data["withheld"] = sorted(path.name for path in found)
+    tell(kept, ending, signer, signed, **more)
+
+
+def tell(
+    kept: Record, ending: Ending, signer: CryptoSigner | None, signed: Mapping[str, Any], *, upload: bool = True,
+    **more: Any,
+) -> None:  # fmt: skip
+    """Let the journal and the ledger say how the run ended, and seal the record; `more` goes into both."""
+    said = {"outcome": ending.outcome, "exit_code": ending.exit_code}
+    kept.note("run.end", **said, cause=ending.cause, **more)
+    entry = {"event": "end", "run": kept.id, **said, **more}
+    kept.seal(ledger_entry=entry, signer=signer, signed=signed, upload=upload)
 
 
 def abandoned(where: Path) -> list[Path]:
@@ -117,14 +138,7 @@ def _close(kept: Record) -> Record:
         finish_notebook(notebook, ending)
         record.write(kept.folder / "notebook.ipynb", nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
         write_page(kept, notebook, signer)
-    found = leaks.known(targets.environment()).files(kept.folder)
-    for path in found:
-        path.unlink()
-    if found:
-        kept.data["withheld"] = sorted(path.name for path in found)
-    kept.note("run.end", outcome=ending.outcome, exit_code=KILLED, cause=ending.cause, closed=True)
-    entry = {"event": "end", "run": kept.id, "outcome": ending.outcome, "exit_code": KILLED, "closed": True}
-    kept.seal(ledger_entry=entry, signer=signer, signed=attestation.signed([]))
+    seal(kept, ending, signer, attestation.signed([]), closed=True)
     return kept
 
 

@@ -55,6 +55,14 @@ def changed(events: Iterable[Event]) -> bool | None:
     return state
 
 
+def masked(events: Iterable[Event]) -> Failure | None:
+    """The failure that it is when a secret had to be masked: it makes any run fail."""
+    found = next((event for event in events if event["event"] == "secret.masked"), None)
+    if found is None:
+        return None
+    return Failure(LEAK, f"{', '.join(found['settings'])} in the {found['place']}; it was masked")
+
+
 def judge(events: Iterable[Event], failure: Failure | None, required: Iterable[str] = ()) -> Ending:
     """The ending of a run whose cells all completed (`failure` None) or stopped for a cause.
 

@@ -86,7 +86,7 @@ class Running:
             with contextlib.suppress(Exception):
                 self._seal(ending, events, seconds, upload=False)
         self.result = _result(self.request, self.record, ending, seconds)
-        self._write_index()
+        write_index(self.record.folder.parent)
         return self.result
 
     def _stop_kernel(self) -> None:
@@ -105,10 +105,7 @@ class Running:
             events = self.record.events()
         except AfdbError as error:
             return [{"event": "change.intent"}], failure or Failure(RECORD, str(error))
-        masked = next((event for event in events if event["event"] == "secret.masked"), None)
-        if masked and failure is None:
-            failure = Failure(LEAK, f"{', '.join(masked['settings'])} in the {masked['place']}; it was masked")
-        return events, failure
+        return events, failure or outcome.masked(events)
 
     def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float, *, upload: bool = True) -> Ending:
         """Write everything that is still missing, the hashes last. A secret found on the way changes the ending."""
@@ -117,9 +114,7 @@ class Running:
             ending = outcome.judge(events, leak)
             self._write(ending, events, seconds)
             self._withhold()
-        self.record.note("run.end", outcome=ending.outcome, exit_code=ending.exit_code, cause=ending.cause)
-        entry = {"event": "end", "run": self.record.id, "outcome": ending.outcome, "exit_code": ending.exit_code}
-        self.record.seal(ledger_entry=entry, signer=self._signer, signed=attestation.signed(events), upload=upload)
+        closing.tell(self.record, ending, self._signer, attestation.signed(events), upload=upload)
         return ending
 
     def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
@@ -156,15 +151,6 @@ class Running:
         for path in self.outputs:
             record.write(path, data)
 
-    def _write_index(self) -> None:
-        from afdb_helpers.runbook import site
-
-        where = self.record.folder.parent
-        try:
-            site.update(where)
-        except Exception as error:  # the pages are a view of all records, and no part of this one
-            sys.stderr.write(f"{where / 'index.html'} was not written: {type(error).__name__}: {error}\n")
-
     async def _meanwhile(self) -> None:
         await self._pool.launch_next()
         asyncio.get_running_loop().run_in_executor(None, _import_pages)
@@ -173,8 +159,7 @@ class Running:
 def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     """Open the record and launch the kernel. Where the record cannot be written or signed, nothing is launched."""
     where = record.root(targets.environment())
-    signer = _signer(where)
-    _close_abandoned(where)
+    signer = make_ready(where)
     book = request.runbook
     values = request.values
     data = {
@@ -211,12 +196,23 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
     return Running(request, kept, pool.take(), pool, signals, signer)
 
 
-def _signer(where: Path) -> Signer:
-    """The key that signs the record; that there is none is said where records are signed."""
+def make_ready(where: Path) -> Signer:
+    """Complete records that were cut off; the key that signs the next, that there is none said where others are."""
     signer = signing.own()
     if signer is None and records.any_signed(where):
         sys.stderr.write(f"{signing.SETTING} is not set: this run is not signed, as records before it are\n")
+    _close_abandoned(where)
     return signer
+
+
+def write_index(where: Path) -> None:
+    """Bring the pages of all records up to date; what goes wrong with them is said, and costs no record."""
+    from afdb_helpers.runbook import site
+
+    try:
+        site.update(where)
+    except Exception as error:  # the pages are a view of all records, and no part of this one
+        sys.stderr.write(f"{where / 'index.html'} was not written: {type(error).__name__}: {error}\n")
 
 
 def _close_abandoned(where: Path) -> None:

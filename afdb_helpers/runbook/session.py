@@ -155,7 +155,7 @@ class Run:
     def _repr_html_(self) -> str:
         return self.report()._repr_html_()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Ask the server who it is, and what time it has, before anything else is done."""
         from afdb_helpers import catalog
 
@@ -232,7 +232,7 @@ def begin(name: str, *, target: str | None = None, writes: bool = False, **evide
         )
     run = Run(name, kept or _interactive(name, found), found, recorded=kept is not None)
     if found:
-        run._look()
+        run.look()
     for kind, value in evidence.items():
         if value:
             run.note("evidence", kind=kind, id=value)
