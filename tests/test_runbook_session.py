@@ -135,6 +135,7 @@ def test_an_interactive_run_leaves_a_record_that_says_it_is_none_for_an_audit(wh
     assert closed.ok
     data = records.read(run.folder)
     assert (data["mode"], data["outcome"], data["headline"]) == ("interactive", "succeeded", "fine")
+    assert {"fact": "mode", "value": "interactive, not an audit record"} in records.show(run.folder).rows
     assert data["target"]["server"]["dialect"] == "sqlite"
     assert records.check(run.folder).ok
     assert not (where / "ledger.jsonl").exists(), "the ledger is for runs of the engine"

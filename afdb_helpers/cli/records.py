@@ -62,7 +62,8 @@ def close(record_id: str | None) -> None:
 def verify(record_id: str | None, head: str, target: str | None, keys: Path | None) -> None:
     """Whether anybody touched the records: every byte, the chain of runs, every signature; and what cannot be told.
 
-    Needs no database. Exit code 0: none was touched; 3: something was, and is named.
+    Needs no database; with --target one is asked whether the newest are gone. Exit code 0: what is there was not
+    touched; 3: something was, and is named.
     """
     from afdb_helpers import signing, targets
     from afdb_helpers.runbook import audit, record, shelf
@@ -79,7 +80,8 @@ def verify(record_id: str | None, head: str, target: str | None, keys: Path | No
         mark, where = _mark(target), folder.parent if folder else where
         say(checked := audit.verify(where, folder, head=head, keys=believed, approvers=approvers, mark=mark))
     if not checked.ok:
-        raise Refused(checked.headline, why="the report names them", do=checked.remedy)
+        first = " ".join(str(value) for value in checked.rows[0].values() if value)
+        raise Refused(checked.headline, why=first, do=checked.remedy)
 
 
 def _folder() -> Path:

@@ -205,8 +205,8 @@ def _unknown_head(held: Ledger, head: str, mark: Mapping[str, Any] | None) -> li
     if mark and not records.is_id(str(mark.get("run"))):
         return ["whether the ledger's tail was cut: the database was last changed by a command that leaves no record"]
     if mark:
-        return ["whether anything after the database's last migration was cut off the ledger's tail: give --head"]
-    return ["whether the ledger's tail was cut: give --head, or --target to ask a database for its last migration"]
+        return ["whether records since the database's last migration are gone with the ledger's tail: give --head"]
+    return ["whether the newest are gone with the ledger's tail: give --target NAME, or --head"]
 
 
 def _grouped(found: list[Checked]) -> list[str]:
@@ -229,7 +229,7 @@ def _report(where: Path, held: Ledger, found: list[Checked], rows: list[Row], un
     if rows:
         headline = f"{about}: {count(len(rows), 'thing is', 'things are')} not as the runs left them"
     else:
-        headline = f"{about}: none was touched; {signed} signed by a believed key"
+        headline = f"{about}: those present are as they were sealed; {signed} signed by a believed key"
     parts = [Aside(headline="could not be checked", rows=tuple({"what": what} for what in unknown))] if unknown else []
     remedy = _remedy(held, rows) if rows else f"keep the head elsewhere: {held.head}" if held.head else ""
     return Report(headline=headline, ok=not rows, rows=tuple(rows), remedy=remedy, parts=tuple(parts))
@@ -237,9 +237,7 @@ def _report(where: Path, held: Ledger, found: list[Checked], rows: list[Row], un
 
 def _remedy(held: Ledger, rows: list[Row]) -> str:
     if all(row["what"] == UNSIGNED for row in rows):
-        return (
-            f"compare them with their copy; where their runs had no key, set it, and from then on: --head {held.head}"
-        )
+        return f"{checking.COPY}; where their runs had no key, set it, and from then on: --head {held.head}"
     if not held.there:
         return "put the ledger back from its copy; a record handed on without it is verified by its path"
-    return "compare them with their copy"
+    return checking.COPY

@@ -24,6 +24,7 @@ from afdb_helpers.runbook.record import SUMS, listed
 _TELLING = (b"cell.", b"kept", b"run.")  # events that steps are read from
 _MARK = re.compile(rb'^\{"seq": \d+, "at": "[^"]*", "event": "([^"]+)"')
 _JOURNAL, _BLOCK, _NOTHING = "journal.jsonl", 65536, MappingProxyType[str, bytes]({})
+COPY = "compare with a copy: of this folder, of its object store, or the zip of `afdb records export`"
 SEALED_BESIDES = (SUMS, attestation.NAME)  # sealed by the ledger, not by the sums
 
 

@@ -18,6 +18,7 @@ from afdb_helpers.runbook import attestation, checking, listing, record
 from afdb_helpers.runbook.record import SUMS
 from afdb_helpers.targets import Target, environment
 
+_MODES = {"interactive": "interactive, not an audit record", "trial": "a trial, not an audit record"}
 _ID = re.compile(r"\d{8}T\d{6}Z-")
 _END = re.compile(rb'^\{"seq": \d+, "at": "[^"]*", "event": "end", "run": "([^"]+)"', re.MULTILINE)
 _INTENT = re.compile(rb'^\{"seq": (\d+), "at": "[^"]*", "event": "intent", "run": "([^"]+)"', re.MULTILINE)
@@ -143,6 +144,7 @@ def show(folder: Path) -> Report:
         "runbook": data.get("runbook", {}).get("name"),
         "target": target.get("name"),
         "database": target.get("label"),
+        "mode": _MODES.get(str(data.get("mode")), data.get("mode")),
         "outcome": data["outcome"],
         "exit code": data.get("exit_code"),
         "cause": data.get("cause"),
@@ -163,6 +165,8 @@ def show(folder: Path) -> Report:
     headline = f"{data['id']}: {str(data['outcome']).replace('_', ' ')}"
     if data.get("headline"):
         headline += f", {data['headline']}"
+    if data.get("ended") and not checked.ok:  # first of all, as what is shown may be what somebody wrote into it
+        headline = f"{checked.headline}; what {data['id']} says now:"
     return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=(checked,))
 
 
@@ -190,7 +194,7 @@ def check(folder: Path) -> Report:
     sealed = record.listed((folder / SUMS).read_bytes())
     if wrong := [{"file": name, "state": state} for name, state in checking.changed(folder, sealed)]:
         headline = f"{wrong[0]['file']} is {wrong[0]['state']} since the record was sealed"
-        return Report(headline=headline, ok=False, rows=tuple(wrong), remedy="compare the record with its copy")
+        return Report(headline=headline, ok=False, rows=tuple(wrong), remedy=checking.COPY)
     chain = ledger.check(folder / "journal.jsonl") if "journal.jsonl" in sealed else None
     if chain and not chain.ok:
         return chain
