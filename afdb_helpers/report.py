@@ -197,6 +197,15 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def executed(statements: Iterable[str]) -> str:
+    """`3 statements`, or `2 different statements, 3 executed` where one ran more than once."""
+    ran = list(statements)
+    different = len(set(ran))
+    if different == len(ran):
+        return count(different, "statement")
+    return f"{count(different, 'different statement')}, {len(ran):,} executed"
+
+
 def folded(rows: Iterable[Row], same: Iterable[object]) -> tuple[Row, ...]:
     """Rows whose `same` is equal as one: how many `times`, its first `n`, other numbers added up, texts joined.
 

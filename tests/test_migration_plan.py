@@ -167,7 +167,7 @@ def test_a_rehearsals_sql_is_taken_over_where_all_the_rest_is_as_it_was(database
     again = _make(database, graph, rehearsed=rehearsed.as_dict())
     assert again.digest == rehearsed.digest
     assert again.rehearsed
-    assert again.parts[0].headline.startswith("1 statement seen in rehearsal")
+    assert again.parts[0].headline.startswith("1 different statement seen in rehearsal")
 
 
 def test_a_rehearsal_of_something_else_is_not(database: str, graph: Graph) -> None:

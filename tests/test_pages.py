@@ -273,7 +273,8 @@ def test_a_refusal_is_no_crash_and_names_who_was_named() -> None:
     asked = _asked(_inert(_page(run={**refused, "approval": {"digest": "sha256:abc", "approver": None}})))
     assert "Cause" not in asked["Result"]
     assert asked["Approved by"].startswith("nobody yet: root was named")
-    assert "Cause: exception" in _asked(_inert(_page(run={**refused, "outcome": "failed_unchanged"})))["Result"]
+    stopped = {**refused, "outcome": "failed_unchanged", "failing_cell": "step-1"}
+    assert "stopped in step step-1" in _asked(_inert(_page(run=stopped)))["Result"]
 
 
 @pytest.mark.parametrize(("skew", "said"), [(10_800.0, "3 h 0 min ahead of"), (-10_800.0, "3 h 0 min behind")])

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from afdb_helpers import pages, report
 from afdb_helpers.errors import Refused
-from afdb_helpers.report import Report
+from afdb_helpers.report import Report, executed
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b]0;owned\x07\x1b[31m\u202e"
 ROWS = ({"table": "customer", "rows": 12345, "ok": True}, {"table": "invoice", "rows": None, "ok": False})
@@ -189,7 +189,7 @@ def test_without_pyarrow_parquet_says_what_to_install(tmp_path: Path) -> None:
     """In a process of its own: pandas that has met pyarrow once does not look for it again."""
     code = (
         "import sys; sys.modules['pyarrow'] = sys.modules['fastparquet'] = None\n"
-        "from afdb_helpers.report import Report\n"
+        "from afdb_helpers.report import Report, executed\n"
         "Report(headline='x', rows=({'a': 1},)).to_parquet('x.parquet')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -220,3 +220,9 @@ def test_people_see_equal_statements_as_one_and_the_data_keeps_each() -> None:
     for said in (_terminal(done), repr(done), done._repr_html_()):
         assert said.count("UPDATE t") == 1
     assert len(done.as_dict()["rows"]) == len(done.frame()) == 5
+
+
+def test_statements_that_ran_again_are_told_from_different_ones() -> None:
+    assert [executed(ran) for ran in ([], ["a"], ["a", "b"], ["a", "b", "a"])] == [
+        "0 statements", "1 statement", "2 statements", "2 different statements, 3 executed",
+    ]  # fmt: skip

@@ -120,7 +120,7 @@ def test_a_notebook_that_never_closes_its_run_has_not_succeeded(where: Path, tmp
 def test_a_run_closed_as_not_ok_is_refused(where: Path, tmp_path: Path) -> None:
     close = "from afdb_helpers.report import Report\nrun.close(Report(headline='drift found', ok=False))"
     result = runbook.execute(small(tmp_path, close=close))
-    Left(where).ended(3, "refused", "closed as not ok")
+    Left(where).ended(3, "refused", "not as it should be")
     assert (result.exit_code, result.said) == (3, "drift found")
 
 

@@ -93,7 +93,8 @@ def prepare(
     say(plan)
     if not findings["ok"]:
         click.echo(
-            f"lint:   {findings['headline'].removeprefix('lint: ')}: afdb plan --target {target} --format markdown"
+            f"lint:   {findings['headline'].removeprefix('lint: ')}; that stops nothing, whoever approves decides:\n"
+            f"        afdb plan --target {target} --format markdown"
         )
     click.echo(f"digest: {plan.digest}")
     click.echo("next:   " + "\n        ".join(gates.commands(plan, chosen)))

@@ -16,7 +16,7 @@ from afdb_helpers.migrate import endings
 from afdb_helpers.migrate.endings import Ending
 from afdb_helpers.migrate.journal import stamps
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.report import Report, count, folded
+from afdb_helpers.report import Report, count, executed, folded
 from afdb_helpers.revisions import Event, Graph, Outcome
 from afdb_helpers.targets import Target
 
@@ -168,7 +168,7 @@ def migration(
     here, there = (", ".join(state["revisions"]) or "nothing" for state in (before, after))
     changed = before != after
     said = f"{_DONE[direction]} from {here} to {there}" if changed else f"at {there}: nothing to do"
-    headline = f"{said} in {seconds:.1f} s, {count(len(rows), 'statement')}" if changed else said
+    headline = f"{said} in {seconds:.1f} s, {executed(s['sql'] for s in done)}" if changed else said
     return Migration(
         headline=headline,
         rows=tuple(rows) if changed else (),

@@ -125,7 +125,8 @@ def from_content(content: Mapping[str, Any], docs: Mapping[str, str] | None = No
     if not steps:
         return MigrationPlan(headline=f"at {content['to']}: nothing to do", content=content)
     rows = [{"revision": s["id"], "what": (docs or {}).get(s["id"], ""), "file": s["sha256"][:12]} for s in steps]
-    known = f"{count(len(content['sql']), 'statement')} seen in rehearsal" if content["sql"] else "not rehearsed"
+    seen = f"{count(len(content['sql']), 'different statement')} seen in rehearsal"
+    known = seen if content["sql"] else "not rehearsed"
     known = "no revision runs" if content["direction"] == "adopt" else known
     parts = (Report(headline=f"{known}; digest {catalog.digest(content)}"),)
     return MigrationPlan(headline=_headline(content), rows=tuple(rows), parts=parts, content=content)

@@ -142,7 +142,9 @@ def duration(seconds: float) -> str:
 def _result(run: Mapping[str, Any]) -> list[Line]:
     code, cell = run.get("exit_code"), run.get("failing_cell")
     lines = [Line(outcomes.said(run)), Line(outcomes.change(run), soft=True)]
-    if run.get("cause") and (run.get("outcome"), run["cause"]) != ("refused", "exception"):  # a gate is no crash
+    if run.get("cause") == "exception":  # what was said of it stands above
+        lines.append(Line(f"stopped in step {cell}" if cell else ""))
+    elif run.get("cause"):
         lines.append(Line(f"Cause: {run['cause']}" + (f", in step {cell}" if cell else "")))
     return [*lines, Line(f"exit code {code}" if code is not None else "", soft=True)]
 

@@ -33,7 +33,8 @@ def markdown(
         out += ["No revision runs: the stamp is written, which was found to be true of the schema.", ""]
         return "\n".join(out)
     printed = plan.get("offline_sql", ())
-    out += [f"## SQL: {len(content['sql']) or len(printed)} statements", ""]
+    number = f"{len(content['sql'])} different" if content["sql"] else str(len(printed))
+    out += [f"## SQL: {number} statements", ""]
     if not content["sql"]:
         out += ["Not rehearsed: what will run is not known yet.", ""]
     if printed:
@@ -67,6 +68,8 @@ def _findings(said: Mapping[str, Any]) -> list[str]:
         for row in counts
     ]  # fmt: skip
     out = ["## What lint says of the statements", "", f"{said['headline']}.", ""]
+    if counts:
+        out += ["`high` stops nothing: whoever approves decides. `blocking` fails the rehearsal.", ""]
     out += _table(["Severity", "Rule", "Table", "Blocks", "For", "Statement"], rows)
     waivers = [row for part in said["parts"] for row in part["rows"] if "until" in row]
     out += [f"- waived: {w['rule']} for {w['for']}, {w['state']} until {w['until']}: {w['reason']}" for w in waivers]

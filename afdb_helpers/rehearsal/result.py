@@ -8,7 +8,7 @@ from typing import Any
 
 from afdb_helpers import catalog, revisions
 from afdb_helpers.rehearsal.watch import Hold, Watch
-from afdb_helpers.report import Report, Row, count, folded
+from afdb_helpers.report import Report, Row, count, executed, folded
 from afdb_helpers.revisions import Outcome
 
 BLOCKS = {
@@ -149,7 +149,7 @@ def said(
     start, end = (", ".join(heads) or "nothing stamped" for heads in (before, after))
     if not done:
         return f"at {end} already, nothing to do"
-    changing = count(sum(statement["changes"] for statement in done), "statement")
+    changing = executed(statement["sql"] for statement in done if statement["changes"])
     return f"{start} → {end} in {seconds:.1f} s, {changing}; {data.headline}; {back.headline}"
 
 

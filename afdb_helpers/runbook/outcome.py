@@ -17,6 +17,7 @@ SUCCEEDED, REFUSED, UNCHANGED, CHANGED, INTERRUPTED = (
     "failed_changed",
     "interrupted",
 )
+WANTING = "not as it should be"  # a result that was found; the headline says what
 LEAK, RECORD = "secret in the record", "record not written"
 _COULD_NOT = ("timeout", "kernel died", "kernel did not start", RECORD)
 
@@ -83,7 +84,7 @@ def judge(events: Iterable[Event], failure: Failure | None, required: Iterable[s
     if close.get("ok"):
         return Ending(SUCCEEDED, 0, state, message=str(close.get("headline", "")))
     outcome, code = (REFUSED, 3) if state is False else (CHANGED, 5)
-    return Ending(outcome, code, state, "closed as not ok", None, str(close.get("headline", "")))
+    return Ending(outcome, code, state, WANTING, None, str(close.get("headline", "")))
 
 
 def _failed(failure: Failure, state: bool | None) -> tuple[str, int]:

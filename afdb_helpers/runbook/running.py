@@ -246,9 +246,7 @@ def _prepared(request: Request) -> NotebookNode:
 def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> RunResult:
     said = ending.message.splitlines() or [""]
     headline = f"{request.runbook.name}: {ending.outcome.replace('_', ' ')}"
-    headline += (
-        f" ({ending.cause})" if ending.cause and (ending.outcome, ending.cause) != ("refused", "exception") else ""
-    )
+    headline += f" ({ending.cause})" if ending.cause not in (None, "exception") else ""  # `said` holds the exception
     why, do = (_part(said, part) for part in ("why", "do"))
     facts = {"said": said[0], "why": why, "record": kept.id, "exit code": ending.exit_code, "took": f"{seconds:.1f} s"}
     rows = [{"fact": fact, "value": value} for fact, value in facts.items() if value != ""]
