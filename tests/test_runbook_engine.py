@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def test_a_run_that_closes_as_ok_after_every_cell_has_succeeded(where: Path, tmp
     assert left.run["parameters"] == {"target": None, "n": 41, "text": "true"}
     assert left.run["parameters_given"] == ["n", "text"]
     assert [entry["event"] for entry in left.ledger] == ["intent", "end"]
+    took = datetime.fromisoformat(left.run["ended"]) - datetime.fromisoformat(left.run["started"])
+    assert left.run["seconds"] == result.seconds == pytest.approx(took.total_seconds(), abs=0.05), "the boot included"
 
 
 def test_a_notebook_that_never_closes_its_run_has_not_succeeded(where: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ COMMANDS = {  # name: (section, module of this package, what it does)
     "current": ("The chain on a target", "chain", "The revision a target is stamped with."),
     "history": ("The chain on a target", "chain", "The chain of revisions, newest first."),
     "plan": ("The chain on a target", "chain", "What a migration of a target would do, and its digest."),
-    "lint": ("The chain on a target", "lint", "What is to be said of a migration's statements, weighed for a target."),
+    "lint": ("The chain on a target", "lint", "What lint finds in a migration's statements, weighed for a target."),
     "verify": ("The chain on a target", "verify", "Schema, every value and invariants, against what was before."),
     "upgrade": ("The chain on a target", "chain", "Take an unprotected target up the chain."),
     "downgrade": ("The chain on a target", "chain", "Take an unprotected target down the chain."),

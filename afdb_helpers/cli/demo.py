@@ -8,10 +8,13 @@ from afdb_helpers.cli.show import say
 
 
 @click.command()
-@click.option("--database", "only", is_flag=True, help="Only make the 001 database, leave it running, print its URL.")
-@click.option("--stop", is_flag=True, help="Stop the server that --database left running.")
+@click.option("--database", "only", is_flag=True, help="Only make the 001 database, leave its server on, print a URL.")
+@click.option("--stop", is_flag=True, help="Stop the server that --database left running in this folder.")
 def demo(only: bool, stop: bool) -> None:
-    """A 001 database discovered, backed up, rehearsed, migrated, verified, priced: six runs, six records."""
+    """A 001 database discovered, backed up, rehearsed, migrated, verified, priced: six runs, six records.
+
+    Each folder has a server of its own: --stop ends the one of the folder that it is run in.
+    """
     from afdb_helpers import demo as play
 
     folder = play.enter()

@@ -17,7 +17,7 @@ from afdb_helpers.lint import SEVERITIES, Severity
               help="Exit code 3 where a finding as severe as this is not waived.")  # fmt: skip
 @options.project
 def lint(target: str, revision: str, threshold: Severity, python: str | None, ini: str | None) -> None:
-    """What is to be said of the statements of a migration, weighed for a target.
+    """What lint finds in the statements of a migration, weighed for a target.
 
     They are those of the newest rehearsal with what it measured, where it is of this database as it is now; else those
     that `alembic upgrade --sql` prints; of a revision that reads the database it can print none, which is exit code 4.

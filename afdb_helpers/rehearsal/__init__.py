@@ -87,7 +87,7 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
 
 
 def lint(rehearsed: Rehearsal, connection: Connection, project: Project) -> Findings:
-    """What is to be said of the rehearsed statements, for the database behind `connection`. Only looks.
+    """What lint finds in the rehearsed statements, for the database behind `connection`. Only looks.
 
     Raises `ConfigError` where the project's waivers cannot be read, `Unavailable` where squawk cannot run.
     """

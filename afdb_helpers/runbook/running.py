@@ -52,11 +52,12 @@ class Running:
     """A run that has begun: it has a record and a kernel, and it will be ended whatever comes."""
 
     def __init__(
-        self, request: Request, kept: Record, kernel: Kernel, pool: Kernels, signals: Signals, signer: Signer = None
-    ) -> None:
+        self, request: Request, kept: Record, kernel: Kernel, pool: Kernels, signals: Signals, signer: Signer = None,
+        *, begun: float,
+    ) -> None:  # fmt: skip
         self.request, self.record = request, kept
         self._kernel, self._pool, self._signals, self._signer = kernel, pool, signals, signer
-        self._begun = time.monotonic()
+        self._begun, self._seconds = begun, 0.0
         self.notebook = _prepared(request)
         self.outputs: list[Path] = [kept.folder / "notebook.ipynb"]
         self.result: RunResult | None = None
@@ -74,18 +75,17 @@ class Running:
 
     def end(self, failure: Failure | None) -> RunResult:
         """Stop the kernel, decide how the run ended, seal the record."""
-        seconds = round(time.monotonic() - self._begun, 3)
         self._stop_kernel()
         events, failure = self._journal(failure)
         ending = outcome.judge(events, failure, self.request.runbook.steps)
         try:
             self.record.release()
-            ending = self._seal(ending, events, seconds)
+            ending = self._seal(ending, events)
         except Exception as error:  # a full disk above all; whatever it is, the run did not leave its record
             ending = outcome.judge(events, Failure(RECORD, f"{type(error).__name__}: {error}", ending.cell))
             with contextlib.suppress(Exception):
-                self._seal(ending, events, seconds, upload=False)
-        self.result = _result(self.request, self.record, ending, seconds)
+                self._seal(ending, events, upload=False)
+        self.result = _result(self.request, self.record, ending, self._seconds)
         write_index(self.record.folder.parent)
         return self.result
 
@@ -107,26 +107,27 @@ class Running:
             return [{"event": "change.intent"}], failure or Failure(RECORD, str(error))
         return events, failure or outcome.masked(events)
 
-    def _seal(self, ending: Ending, events: list[dict[str, Any]], seconds: float, *, upload: bool = True) -> Ending:
+    def _seal(self, ending: Ending, events: list[dict[str, Any]], *, upload: bool = True) -> Ending:
         """Write everything that is still missing, the hashes last. A secret found on the way changes the ending."""
-        self._write(ending, events, seconds)
+        self._write(ending, events)
         if (leak := self._withhold()) is not None:
             ending = outcome.judge(events, leak)
-            self._write(ending, events, seconds)
+            self._write(ending, events)
             self._withhold()
         closing.tell(self.record, ending, self._signer, attestation.signed(events), upload=upload)
         return ending
 
-    def _write(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
+    def _write(self, ending: Ending, events: list[dict[str, Any]]) -> None:
         """The notebook, the content of run.json and the page, all telling the same ending."""
         closing.finish_notebook(self.notebook, ending)
         self._save()
-        self._set_end(ending, events, seconds)
+        self._set_end(ending, events)
         closing.write_page(self.record, self.notebook, self._signer)
 
-    def _set_end(self, ending: Ending, events: list[dict[str, Any]], seconds: float) -> None:
+    def _set_end(self, ending: Ending, events: list[dict[str, Any]]) -> None:
+        self._seconds = round(time.monotonic() - self._begun, 3)
         closing.end(self.record.data, ending, events)
-        self.record.data["seconds"] = seconds
+        self.record.data["seconds"] = self._seconds
         self.record.data = leaks.cleaned(self.record.data, self.request.secrets)[0]
 
     def _withhold(self) -> Failure | None:
@@ -192,8 +193,9 @@ def begin(request: Request, pool: Kernels, signals: Signals) -> Running:
         "cause": None,
         "failing_cell": None,
     }
+    begun = time.monotonic()  # as `started`: the kernel's boot is part of the run
     kept = record.begin(where, runbook=book.name, target=request.target, data=data)
-    return Running(request, kept, pool.take(), pool, signals, signer)
+    return Running(request, kept, pool.take(), pool, signals, signer, begun=begun)
 
 
 def make_ready(where: Path) -> Signer:
