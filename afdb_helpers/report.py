@@ -116,7 +116,7 @@ class Report:
         yield Text.assemble(verdict, " ", (show(self.headline), "bold"))
         if self.seen:
             table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-            for name in columns(self.seen):
+            for name in filled(self.seen):
                 table.add_column(
                     Text(show(name)),
                     justify="right" if numeric(self.seen, name) else "left",
@@ -124,7 +124,7 @@ class Report:
                     min_width=len(name),
                 )
             for row in self.seen:
-                table.add_row(*(Text(show(row.get(name))) for name in columns(self.seen)))
+                table.add_row(*(Text(show(row.get(name))) for name in filled(self.seen)))
             yield table
         if self.remedy:
             yield Text.assemble(("next: ", "dim"), show(self.remedy))
@@ -168,6 +168,13 @@ class Picture(Report):
 def columns(rows: Iterable[Row]) -> tuple[str, ...]:
     """Every key of every row, in order of first appearance."""
     return tuple(dict.fromkeys(key for row in rows for key in row))
+
+
+def filled(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The columns to show: those that hold something in at least one row, or all where none does."""
+    rows = tuple(rows)
+    names = columns(rows)
+    return tuple(name for name in names if any(row.get(name) not in (None, "") for row in rows)) or names
 
 
 def numeric(rows: Iterable[Row], name: str) -> bool:
@@ -241,7 +248,7 @@ def plain(value: Any) -> Any:
 def text(report: Report) -> str:
     """The report as plain text, columns aligned."""
     lines = [f"{report.mark} {show(report.headline)}"]
-    names = columns(report.seen)
+    names = filled(report.seen)
     cells = [[show(row.get(name)).replace("\n", " ") for name in names] for row in report.seen]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)] if names else []
     right = [numeric(report.seen, name) for name in names]
@@ -255,7 +262,7 @@ def text(report: Report) -> str:
 
 
 def _html_table(rows: tuple[Row, ...]) -> str:
-    names = columns(rows)
+    names = filled(rows)
     align = {name: _CELL.format("right" if numeric(rows, name) else "left") for name in names}
     head = "".join(f'<th style="{align[name]}">{html.escape(show(name))}</th>' for name in names)
     body = "".join(

@@ -252,6 +252,9 @@ def test_the_first_screen_answers_the_eight_questions() -> None:
     assert "drop_data = yes, target = production" in said
     assert "change_ref" not in said, "an empty one says nothing"
     assert "approve =" not in said, "the digest stands under Approved by"
+    given = {key: RUN["approval"][key] for key in ("approver", "change_ref", "reason")} | {"target": "production"}
+    said = _asked(_inert(_page(run={**RUN, "parameters": given, "parameters_given": sorted(given)})))["What"]
+    assert [word for word in given if word in said] == ["target"], "the others stand below"
     assert "PostgreSQL 18.1" in asked["Where"]
     assert "took 27.0 s" in asked["When"]
     assert "sha256:abc" in asked["Approved by"]

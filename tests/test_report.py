@@ -226,3 +226,10 @@ def test_statements_that_ran_again_are_told_from_different_ones() -> None:
     assert [executed(ran) for ran in ([], ["a"], ["a", "b"], ["a", "b", "a"])] == [
         "0 statements", "1 statement", "2 statements", "2 different statements, 3 executed",
     ]  # fmt: skip
+
+
+def test_a_column_that_is_empty_in_every_row_is_not_shown_and_stays_in_the_data() -> None:
+    report = Report(headline="two", rows=({"a": 1, "bb": None, "cc": ""}, {"a": 0, "bb": None, "cc": "x"}))
+    for shown in (str(report), report._repr_html_()):
+        assert ("bb" in shown, "cc" in shown) == (False, True)
+    assert list(report.frame().columns) == ["a", "bb", "cc"]

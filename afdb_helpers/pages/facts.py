@@ -17,6 +17,7 @@ from urllib.parse import quote
 from afdb_helpers.pages import outcomes
 
 SKEW = 60.0  # seconds between the clocks from which on it is pointed out
+_APPROVAL = ("approver", "change_ref", "reason")  # parameters that are answers of their own
 _ID = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9_-]+")
 
 
@@ -81,16 +82,17 @@ def _went_back(run: Mapping[str, Any]) -> bool:
 
 
 def parameters(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The parameters that were given, of an older record all, without empty ones and the digest that was approved.
+    """The parameters that were given, of an older record all, without empty ones and those of the approval.
 
     Of a switch that is off nobody learns anything; one that was given as off is said as `no`.
     """
     values = part(run, "parameters")
     given = run.get("parameters_given")
     named = [(str(name), values.get(str(name))) for name in (given if isinstance(given, list) else values)]
-    approved = ("approve", part(run, "approval").get("digest"))
+    approval = part(run, "approval")
+    below = [("approve", approval.get("digest")), *((key, approval.get(key)) for key in _APPROVAL)]
     listed = isinstance(given, list)
-    kept = [one for one in named if one[1] not in ("", None) and one != approved and (listed or one[1] is not False)]
+    kept = [one for one in named if one[1] not in ("", None) and one not in below and (listed or one[1] is not False)]
     return [(name, _told(value, "yes", "no") or value) for name, value in kept]
 
 
