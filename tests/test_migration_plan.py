@@ -204,6 +204,10 @@ def test_the_page_cites_the_number_that_the_statement_has_on_it(database: str, g
         "holds": [{**lock, "relation": "customer", "statement": 4}, {**lock, "relation": "a", "statement": 5},
                   {**lock, "relation": "other", "statement": 3}],
     }  # fmt: skip
+    page = pages.plan(plan, {**rehearsal, "backup": "b-1"}, name="production", label="postgres@db/shop", at="noon UTC")
+    assert page.startswith("# Migration plan of production: from ")
+    assert "\nTarget `production`, `postgres@db/shop`; database `" in page
+    assert "; rehearsed on backup `b-1`; as it stood noon UTC.\n" in page
     page = pages.plan(plan, rehearsal)
     assert "| customer | AccessExclusiveLock | 1.500 s | 2 |" in page
     assert "| a | AccessExclusiveLock | 1.500 s | 1 |" in page, "a repeated one is the one that is shown"

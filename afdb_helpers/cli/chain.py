@@ -12,7 +12,7 @@ import click
 
 from afdb_helpers import revisions, targets
 from afdb_helpers.cli import options
-from afdb_helpers.cli.show import journal, say
+from afdb_helpers.cli.show import journal, naming, say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.targets import Target
 
@@ -87,7 +87,7 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
     else:
         from afdb_helpers import pages
 
-        click.echo(pages.plan(made.as_dict(), measured, findings, form=form))
+        click.echo(pages.plan(made.as_dict(), measured, findings, form=form, **naming(chosen)))
 
 
 @click.command()

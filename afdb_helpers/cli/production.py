@@ -12,7 +12,7 @@ import click
 
 from afdb_helpers import migration_plan, revisions, targets
 from afdb_helpers.cli import options
-from afdb_helpers.cli.show import new_records, say
+from afdb_helpers.cli.show import naming, new_records, say
 from afdb_helpers.errors import Refused
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.targets import Target
@@ -89,7 +89,7 @@ def prepare(
     )
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(pages.plan(plan.as_dict(), rehearsal, findings))
+            file.write(pages.plan(plan.as_dict(), rehearsal, findings, **naming(chosen)))
     say(plan)
     if not findings["ok"]:
         click.echo(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from afdb_helpers.report import Report
+
+if TYPE_CHECKING:
+    from afdb_helpers.targets import Target
 
 QUIET = 2.0  # seconds after which something is said about what goes on
 
@@ -31,6 +35,11 @@ def new_records() -> None:
 
     if not (where := record.root(targets.environment())).exists():
         click.echo(f"records go to {where}, a new folder", err=True)
+
+
+def naming(target: Target) -> dict[str, str]:
+    """What a plan says of its target beside what is approved: name, address without secrets, and the time."""
+    return {"name": target.name, "label": target.label, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
 
 
 def journal() -> Callable[..., None]:

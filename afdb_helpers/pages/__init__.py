@@ -74,15 +74,17 @@ def plan(
     findings: Mapping[str, Any] | None = None,
     *,
     form: str = "markdown",
+    **about: str,
 ) -> str:
     """A migration plan to read before it is approved, as `markdown` or as one `html` page.
 
-    `rehearsal` and `findings` are what its rehearsal's record holds as rehearsal.json and findings.json.
+    `rehearsal` and `findings` are what its rehearsal's record holds as rehearsal.json and findings.json;
+    `about` what `plans.markdown` takes of the target beside what is approved.
     """
     from afdb_helpers.pages import plans
     from afdb_helpers.pages.cells import markdown
 
-    text = plans.markdown(plan, rehearsal, findings)
+    text = plans.markdown(plan, rehearsal, findings, **about)
     if form == "markdown":
         return text
     title = f"Migration plan {plan['digest'][:19]}"

@@ -9,15 +9,16 @@ WAITS = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "Share
 
 
 def markdown(
-    plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, findings: Mapping[str, Any] | None = None
-) -> str:
+    plan: Mapping[str, Any], rehearsal: Mapping[str, Any] | None = None, findings: Mapping[str, Any] | None = None,
+    *, name: str = "", label: str = "", at: str = "",
+) -> str:  # fmt: skip
     """The plan with what its rehearsal saw: what will run, where, which locks, what became of the data, the digest;
-    and what lint says of its statements.
+    and what lint says of its statements. The target's `name` and `label`, and when this was asked, are not approved.
     """
     content = plan["content"]
-    target = content["target"]
-    where = f"database `{target['database']}`, server `{target.get('system_identifier') or 'not told'}`"
-    out = [f"# Migration plan: {plan['headline']}", "", f"Digest `{plan['digest']}`", "", f"On {where}.", ""]
+    where = _where(content["target"], rehearsal, name, label, at)
+    title = f"# Migration plan{f' of {name}' if name else ''}: {plan['headline']}"
+    out = [title, "", f"Digest `{plan['digest']}`", "", where, ""]
     flagged = set(plan.get("not_previewable", ()))
     files = [[s["id"], f"`{s['sha256'][:16]}…`"] for s in content["revisions"]]
     if flagged:
@@ -44,8 +45,22 @@ def markdown(
     if content["sql"]:
         out += ["Each is here once. A run counts more: it repeats some, for so many rows at a time or again after it "
                 "waited in vain for a lock, and it reads.", ""]  # fmt: skip
+    if any("%(" in sql for sql in content["sql"]):
+        out += ["A `%(name)s` stands for a value that the revision hands over with the statement.", ""]
     shown = enumerate(content["sql"] or printed, 1)
     return "\n".join([*out, *(f"**{number}.**\n\n```sql\n{sql.strip()}\n```\n" for number, sql in shown)])
+
+
+def _where(target: Mapping[str, Any], rehearsal: Mapping[str, Any] | None, name: str, label: str, at: str) -> str:
+    """Of which database the plan is, as a sentence."""
+    said = [
+        f"target `{name}`, `{label}`" if name else "",
+        f"database `{target['database']}`, server `{target.get('system_identifier') or 'not told'}`",
+        f"rehearsed on backup `{rehearsal.get('backup')}`" if rehearsal else "",
+        f"as it stood {at}" if at else "",
+    ]
+    whole = "; ".join(filter(None, said))
+    return f"{whole[:1].upper()}{whole[1:]}."
 
 
 def _rehearsed(said: Mapping[str, Any], planned: Sequence[str]) -> list[str]:
