@@ -205,7 +205,7 @@ def _unknown_head(held: Ledger, head: str, mark: Mapping[str, Any] | None) -> li
     if mark and not records.is_id(str(mark.get("run"))):
         return ["whether the ledger's tail was cut: the database was last changed by a command that leaves no record"]
     if mark:
-        return ["whether records since the database's last migration are gone with the ledger's tail: give --head"]
+        return ["whether records after the database's last migration are gone with the ledger's tail: give --head"]
     return ["whether the newest are gone with the ledger's tail: give --target NAME, or --head"]
 
 
