@@ -142,6 +142,7 @@ def lab(folder: Path, *, new: bool = False, browser: bool = True, port: int = 88
             options = [
                 "--ServerApp.ip=127.0.0.1",
                 f"--port={port}",
+                *("--log-level=WARN", "--LabApp.log_level=WARN"),  # what is left is the address to open
                 "--LabApp.default_url=/lab/tree/runbooks/01_discovery.ipynb",
                 "--LabApp.news_url=None",  # it would ask whether to fetch news, over the first page that is seen
             ]

@@ -79,7 +79,7 @@ def report(rows: list[dict[str, Any]], sample: float, *, comparable: bool = True
     """The rows under one headline."""
     different = sum(row["differs"] != "" for row in rows)
     verdict = "every value preserved" if not different else f"{count(different, 'table')} changed"
-    read = f"{sum(r['rows before'] for r in rows):,} rows in {count(len(rows), 'table')}"
+    read = f"{count(sum(r['rows before'] for r in rows), 'row')} in {count(len(rows), 'table')}"
     if sample < 1:
         unseen = math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - sample))
         read += f", a sample of {sample:.2%}: with {CONFIDENCE:.0%} confidence fewer than {unseen:,} rows changed"
