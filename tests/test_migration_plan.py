@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from afdb_helpers import lint, migration_plan, pages, revisions, targets
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
-from afdb_helpers.migration_plan import MigrationPlan, offline
+from afdb_helpers.migration_plan import MigrationPlan, offline, schema
 from afdb_helpers.revisions import Graph
 
 pytestmark = pytest.mark.xdist_group("migration_plan")  # what they share is made once
@@ -154,6 +154,25 @@ def test_sql_revision_and_direction_are_part_of_the_digest(database: str, graph:
     assert len({plan.digest for plan in plans}) == 4
 
 
+def test_a_plan_that_throws_data_away_says_so_and_a_rehearsal_without_is_no_evidence_for_it(
+    at_first: str, graph: Graph, new_database: Callable[..., str]
+) -> None:
+    url, down = new_database(template=at_first), {"direction": "downgrade"}
+    kept = _make(url, graph, "base", sql=["DROP TABLE customer"], **down)
+    lossy = _make(url, graph, "base", drop_data=True, rehearsed=kept.as_dict(), **down)
+    assert "what base cannot hold is THROWN AWAY" in lossy.headline
+    assert "THROWN" not in kept.headline
+    assert not lossy.rehearsed, "the rehearsal refused to lose anything, or had nothing to lose"
+    seen = {"content": {**lossy.content, "sql": ["DROP TABLE customer"]}}
+    assert not _make(url, graph, "base", rehearsed=seen, **down).rehearsed
+    assert _make(url, graph, "base", drop_data=True, rehearsed=seen, **down).rehearsed, "the control"
+    named = lossy.losing({"customer": 3, "invoice.note": 2})
+    assert named.digest == lossy.digest
+    assert named.parts[-1].rows[0] == {"thrown away": "customer", "rows or values": 3}
+    assert kept.losing({"customer": 3}) == kept
+    assert "drop_data" not in _make(url, graph, SECOND, drop_data=True).content, "on the way up nothing is lost"
+
+
 def test_two_docs_and_one_content_have_one_digest(database: str, graph: Graph) -> None:
     plan = _make(database, graph)
     assert migration_plan.from_content(plan.content, {FIRST: "said otherwise"}).digest == plan.digest
@@ -244,16 +263,16 @@ def test_what_is_no_plan_is_refused_with_the_part_that_is_wrong(
     assert part in caught.value.why
 
 
-@pytest.mark.parametrize("part", ["target", "direction", "from", "to", "schema", "revisions", "sql"])
+@pytest.mark.parametrize("part", ["target", "direction", "from", "to", "schema", "revisions", "sql", "drop_data"])
 def test_each_part_of_the_content_changes_the_digest_and_nothing_else_does(
     part: str, database: str, graph: Graph
 ) -> None:
     plan = _make(database, graph)
     other = {"target": {**plan.content["target"], "oid": 1}, "direction": "downgrade", "from": ["x"], "to": "x",
-             "schema": "sha256:" + "0" * 64, "revisions": [], "sql": ["SELECT 1"]}  # fmt: skip
+             "schema": "sha256:" + "0" * 64, "revisions": [], "sql": ["SELECT 1"], "drop_data": True}  # fmt: skip
     changed = {**plan.content, part: other[part]}
     assert migration_plan.from_content(changed).digest != plan.digest
-    assert set(other) == set(plan.content), "a new part needs a case here"
+    assert set(other) == {*plan.content, "drop_data"} == set(schema.schema()["$defs"]["content"]["properties"])
     assert plan.previewed(["SELECT 1"], [FIRST]).digest == plan.digest
     backwards = dict(reversed(list(plan.content.items())))
     assert migration_plan.from_content(backwards).digest == plan.digest

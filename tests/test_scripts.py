@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -314,9 +315,23 @@ def test_prepared_and_approved_it_migrates_verifies_leaves_a_record_and_goes_dow
     migrated(done.stderr + done.stdout, checkout, url, approved)
     assert production("downgrade", "001").returncode == 3
     assert production("current").stdout == "002 (head)\n"
-    approved = digest(production("prepare", "001", "--down"))
-    signed = approve(checkout, approved)
-    done = production("downgrade", "001", "--approval", str(signed), AFDB_APPROVERS=str(checkout / "approvers"))
+    with closing(sqlite3.connect(checkout / "test.db")) as database, database:
+        database.execute("INSERT INTO plans (id, name, plan_type) VALUES ('p', 'Gold', 'pro')")
+    refused = production("prepare", "001", "--down")
+    said = " ".join((refused.stdout + refused.stderr).split())
+    assert refused.returncode == 3
+    assert "plans: 1 row" in said
+    assert "stay at 002, or afdb prepare 001 --down --drop-data --target production" in said
+    prepared = production("prepare", "001", "--down", "--drop-data")
+    approved = digest(prepared)
+    assert "what 001 cannot hold is THROWN AWAY" in prepared.stdout
+    assert re.search(r"\bplans +1\b", prepared.stdout), "what is thrown away, with its rows"
+    assert f"afdb apply 001 --down --drop-data --target production --approve {approved}" in prepared.stdout
+    signed, keys = approve(checkout, approved), str(checkout / "approvers")
+    assert production("downgrade", "001", "--approval", str(signed), AFDB_APPROVERS=keys).returncode == 3, (
+        "not approved"
+    )
+    done = production("downgrade", "001", "--drop-data", "--approval", str(signed), AFDB_APPROVERS=keys)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.index("before: 002") < done.stdout.index("after: 001")
     (kept,) = checkout.glob("records/*/approval.json")

@@ -50,12 +50,15 @@ def history(ini: str | None, python: str | None) -> None:
 @click.command()
 @click.argument("revision", default="head")
 @click.option("--down", is_flag=True, help="Downgrade to REVISION instead of upgrading.")
+@click.option("--drop-data", is_flag=True, help="On the way down, lose what the older schema cannot hold.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "html", "json"]), default="text", show_default=True
 )
 @options.target
 @options.project
-def plan(revision: str, down: bool, form: str, target: str, ini: str | None, python: str | None) -> None:
+def plan(
+    revision: str, down: bool, drop_data: bool, form: str, target: str, ini: str | None, python: str | None
+) -> None:
     """What a migration of a target would do, and its digest: the one that `afdb apply` asks for."""
     from afdb_helpers import migration_plan
     from afdb_helpers.migration_plan import offline
@@ -70,10 +73,13 @@ def plan(revision: str, down: bool, form: str, target: str, ini: str | None, pyt
 
             seen.update(records.rehearsed(chosen, "plan.json", "rehearsal.json", "findings.json"))
             known = seen.get("plan.json")
-            return migration_plan.make(connected(), graph, revision, direction=direction, rehearsed=known)
+            return migration_plan.make(
+                connected(), graph, revision, direction=direction, drop_data=drop_data, rehearsed=known
+            )
 
         made = offline.planned(project, chosen.dialect + "://", make, meanwhile=connected)
     measured, findings = (seen[n] if made.rehearsed else None for n in ("rehearsal.json", "findings.json"))
+    made = made.losing(measured.get("lost", {})) if measured else made
     if form == "text" and not made.rehearsed and not made.empty:
         from afdb_helpers.migrate import gates
 

@@ -73,7 +73,7 @@ def prepare(
 
     options.use(ini, python)
     chosen, direction = _named(target), "repair" if repair else _direction(down)
-    first = planned(chosen, revision if repair else _revision(revision, down), direction)
+    first = planned(chosen, revision if repair else _revision(revision, down), direction, drop_data=drop_data)
     if first.empty:
         say(first)
         return
@@ -87,6 +87,7 @@ def prepare(
     rehearsal, findings = (
         json.loads((last.folder / f"{name}.json").read_bytes()) for name in ("rehearsal", "findings")
     )
+    plan = plan.losing(rehearsal["lost"])
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(pages.plan(plan.as_dict(), rehearsal, findings, **naming(chosen)))
@@ -130,7 +131,7 @@ def apply(
     if not chosen.remote:
         meant = "fine in the tutorial; where another is meant, correct its URL"
         click.echo(f"warning: target {chosen.name} is on this machine: {meant}", err=True)
-    plan = planned(chosen, _revision(revision, down), _direction(down))
+    plan = planned(chosen, _revision(revision, down), _direction(down), drop_data=drop_data)
     given |= {"accept_drift": accept_drift, "drop_data": drop_data}
     carry_out(chosen, plan, given, asking=True, then=() if down else ("verification",))
 
@@ -165,14 +166,14 @@ def run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
     return results[-1]
 
 
-def planned(target: Target, revision: str, direction: str) -> MigrationPlan:
+def planned(target: Target, revision: str, direction: str, *, drop_data: bool = False) -> MigrationPlan:
     """The plan as runbook 04 will make it."""
     from afdb_helpers import migrate
     from afdb_helpers.runbook import records
 
     project, seen = revisions.find(), records.rehearsed(target, "plan.json").get("plan.json")
     with target.connect() as connection:
-        return migrate.plan(connection, project, revision, direction, rehearsed=seen)
+        return migrate.plan(connection, project, revision, direction, drop_data=drop_data, rehearsed=seen)
 
 
 def _named(name: str) -> Target:

@@ -80,7 +80,6 @@ def carry_out(
     made: MigrationPlan,
     opened: Iterable[Opened] = (),
     *,
-    drop_data: bool = False,
     note: Note = lambda *_, **__: None,
     run_id: str = "local",
 ) -> Migration:
@@ -92,7 +91,7 @@ def carry_out(
     """
     insist(made, target, opened)
     going = made.content
-    x = ["allow_data_loss=true"] if drop_data else []
+    x = ["allow_data_loss=true"] if going.get("drop_data") else []
     expected = {"revisions": list(going["from"]), "schema": going["schema"], "target": going["target"]}
     expected["files"] = {step["id"]: step["sha256"] for step in going["revisions"]}
     done = under_lock(

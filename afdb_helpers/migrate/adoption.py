@@ -22,6 +22,7 @@ def plan(
     revision: str,
     direction: str,
     *,
+    drop_data: bool = False,
     rehearsed: Mapping[str, Any] | None = None,
 ) -> MigrationPlan:
     """The plan for the database behind `connection`, as `migration_plan.make` has it. Only looks.
@@ -36,7 +37,9 @@ def plan(
         revision = next(iter(catalog.heads(connection)), "head")
     if direction == "adopt":
         revision = _equal(connection, project, graph, graph.wanted(revision) if revision else "")
-    return migration_plan.make(connection, graph, revision, direction=direction, rehearsed=rehearsed)
+    return migration_plan.make(
+        connection, graph, revision, direction=direction, drop_data=drop_data, rehearsed=rehearsed
+    )
 
 
 def converged(target: Target, project: Project, revision: str) -> None:

@@ -107,7 +107,8 @@ class _Guarded:
             if ending.state == endings.COMPLETE and outcomes.was_cut(outcome.error):
                 self.note("commit.outcome", why=outcome.error["message"], committed=True)
                 return outcomes.answered_late(done)
-            raise outcomes.failed(self.target, outcome.error, self.before, after, ending)
+            error = endings.as_asked(outcome.error, self.before["revisions"], self.lossy())
+            raise outcomes.failed(self.target, error or outcome.error, self.before, after, ending)
         if ending.state == endings.INVALID:
             raise outcomes.invalid(self.target, after, ending)
         if outcomes.stamped(outcome) and after["revisions"] == self.before["revisions"] and not self.journal.stamped:
@@ -218,6 +219,12 @@ class _Guarded:
             return outcomes.silent(self.target, str(silent))
         self.note("change.result", changed=None, state="unknown")
         return outcomes.silent(self.target, str(silent))
+
+    def lossy(self) -> str:
+        """The command that throws away what the older schema cannot hold."""
+        if self.target.protected:
+            return f"afdb prepare {self.revision} --down --drop-data --target {self.target.name}"
+        return f"{self.again()} --drop-data"
 
     def again(self) -> str:
         """The command that goes on where this one stopped."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from afdb_helpers import catalog
-from afdb_helpers.revisions import Graph
+from afdb_helpers.revisions import Event, Graph
 from afdb_helpers.targets import Target
 
 UNCHANGED, COMPLETE, BETWEEN = "unchanged", "complete", "between revisions"
@@ -23,6 +23,14 @@ _UNDO = [  # what undoes a statement that stands without its stamp, so that its 
     (r"ALTER TABLE NAME ADD CONSTRAINT NAME", "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}"),
 ]
 _AGAIN = re.compile(r"\bIF (NOT )?EXISTS\b|\bVALIDATE CONSTRAINT\b|^\s*(ANALYZE|VACUUM|SET|COMMENT)\b", re.IGNORECASE)
+
+
+def as_asked(error: Event | None, here: Sequence[str], lossy: str) -> Event | None:
+    """A revision's refusal to lose data names Alembic's option; ours names `lossy`, the command at hand."""
+    parts = (error or {}).get("parts")
+    if not error or not parts or "-x allow_data_loss" not in parts["do"]:
+        return error
+    return {**error, "parts": {**parts, "do": f"stay at {', '.join(here)}, or {lossy}"}}
 
 
 @dataclass(frozen=True)

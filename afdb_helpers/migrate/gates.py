@@ -151,7 +151,7 @@ def approval(
         raise Refused(
             f"this plan for target {target.name} is not approved",
             why=f"{said}; the plan, made anew from the database and the files, is {plan.digest}",
-            do=f"have somebody read `afdb plan --target {target.name}`; then: {asked(plan, target)}",
+            do=f"have somebody read `afdb plan {_read(plan)}--target {target.name}`; then: {asked(plan, target)}",
         )
     needed = {"--approver": given.approver or emergency, "--change-ref": given.change_ref, "--reason": given.reason}
     if missing := [name for name, value in needed.items() if not value]:
@@ -247,7 +247,12 @@ def commands(plan: MigrationPlan, target: Target) -> tuple[str, ...]:
     return signed, f"{asked} --approval approval.json"
 
 
+def _read(plan: MigrationPlan) -> str:
+    return f"{way(plan)} " if plan.content["direction"] in ("upgrade", "downgrade") else ""
+
+
 def way(plan: MigrationPlan) -> str:
     """Where to, as the commands take it."""
     said = {"upgrade": "{}", "downgrade": "{} --down", "adopt": "--revision {}", "repair": "--repair"}
-    return said[plan.content["direction"]].format(plan.content["to"])
+    lossy = " --drop-data" if plan.content.get("drop_data") else ""
+    return said[plan.content["direction"]].format(plan.content["to"]) + lossy

@@ -1,8 +1,9 @@
 """What a migration will do, and the digest that an approval is bound to.
 
 The digest is SHA-256 over canonical JSON of: which database (identity), in which schema (catalogue digest and stamped
-revisions), which revisions with the hashes of their files, and the SQL where a rehearsal has shown it. It is the same
-on every machine and in every run, and another one as soon as any of these is another.
+revisions), which revisions with the hashes of their files, whether data may be thrown away on the way down, and the SQL
+where a rehearsal has shown it. It is the same on every machine and in every run, and another one as soon as any of
+these is another.
 """
 
 from __future__ import annotations
@@ -47,6 +48,17 @@ class MigrationPlan(Report):
         """Whether there is nothing to do."""
         return not self.content["revisions"]
 
+    def losing(self, lost: Mapping[str, int]) -> MigrationPlan:
+        """The same plan with what a rehearsal saw thrown away (table → rows, table.column → values)."""
+        if not self.content.get("drop_data"):
+            return self
+        rows = tuple({"thrown away": name, "rows or values": n} for name, n in lost.items())
+        part = Report(
+            headline=f"thrown away in the rehearsal: {count(len(rows), 'table or column') if rows else 'nothing'}",
+            rows=rows,
+        )
+        return replace(self, parts=(*self.parts, part))
+
     def as_dict(self) -> dict[str, Any]:
         about = {"offline_sql": list(self.offline), "not_previewable": list(self.not_previewable)}
         said = {**super().as_dict(), "digest": self.digest, "content": dict(self.content)}
@@ -65,11 +77,13 @@ def make(
     revision: str = "head",
     *,
     direction: str = "upgrade",
+    drop_data: bool = False,
     sql: Sequence[str] = (),
     rehearsed: Mapping[str, Any] | None = None,
 ) -> MigrationPlan:
     """The plan for the database behind `connection`. Only looks (ACCESS SHARE).
 
+    `drop_data`: on the way down, what the older schema cannot hold is thrown away; else that is refused.
     `sql` is what a rehearsal saw. `rehearsed` is a rehearsal's `plan.json`: its SQL is taken over where all the rest of
     it is as it is now, and only then.
 
@@ -88,6 +102,8 @@ def make(
         "revisions": [{"id": r.id, "sha256": r.sha256} for r in steps],
         "sql": list(sql),
     }
+    if drop_data and direction == "downgrade":
+        content["drop_data"] = True
     if rehearsed and {**rehearsed["content"], "sql": []} == content:
         content["sql"] = rehearsed["content"]["sql"]
     return from_content(content, {r.id: r.doc for r in steps})
@@ -136,11 +152,10 @@ def _headline(content: Mapping[str, Any]) -> str:
     start, end = ", ".join(content["from"]) or "nothing stamped", content["to"]
     if content["direction"] == "adopt":
         return f"stamp {end}, which the schema equals, in place of {start}"
-    return (
-        f"run {end} again, until the schema is its own"
-        if content["direction"] == "repair"
-        else f"from {start} to {end}"
-    )
+    if content["direction"] == "repair":
+        return f"run {end} again, until the schema is its own"
+    lossy = f", and what {end} cannot hold is THROWN AWAY" if content.get("drop_data") else ""
+    return f"from {start} to {end}{lossy}"
 
 
 def _resuming(graph: Graph, wanted: str, current: tuple[str, ...]) -> Revision:

@@ -11,6 +11,7 @@ from afdb_helpers.online.catalogue import declared_default
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.rekey import numbers, old_key, place, rows_of
 from afdb_helpers.online.statements import Statement
+from afdb_helpers.report import count
 
 OPTION = "allow_data_loss"
 
@@ -44,9 +45,8 @@ def refuse_loss(here: Here, *, locked: bool = True) -> None:
     if refused:
         raise Refused(
             "the schema before this revision cannot hold all that is there; nothing was changed",
-            why="; ".join(f"{name}: {n} {'values' if '.' in name else 'rows'}" for name, n in refused.items()),
-            do=f"stay at this revision, or name what may go with -x {OPTION}={','.join(refused)} (=true: all);"
-            " `afdb downgrade` says --drop-data",
+            why="; ".join(f"{name}: {count(n, 'value' if '.' in name else 'row')}" for name, n in refused.items()),
+            do=f"stay at this revision, or name what may go with -x {OPTION}={','.join(refused)} (=true: all)",
         )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from afdb_helpers import backup as backups
-from afdb_helpers import catalog, drift, fingerprint, migration_plan, revisions
+from afdb_helpers import catalog, drift, fingerprint, migration_plan, revisions, verification
 from afdb_helpers.backup import Backup, Copy
 from afdb_helpers.errors import Refused
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.lint import Findings
+from afdb_helpers.migrate import endings
 from afdb_helpers.migration_plan import MigrationPlan
 from afdb_helpers.rehearsal import linting, result, watch, way_back
 from afdb_helpers.rehearsal.prediction import forecast
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS", "Hold", "Rehearsal", "WayBack", "choose", "forecast", "lint", "plan", "rehearse", "verdict"]
 
 Note = Callable[..., object]
+MEND = "mend the revision, then rehearse again"
 
 
 def choose(reference: str, connection: Connection) -> Backup:
@@ -80,10 +82,13 @@ def plan(rehearsed: Rehearsal, connection: Connection, project: Project) -> Migr
     then be that of another migration.
     """
     sql = rehearsed.raise_unless_ok().sql
-    made = migration_plan.make(connection, project.graph(), rehearsed.revision, direction=rehearsed.direction, sql=sql)
+    made = migration_plan.make(
+        connection, project.graph(), rehearsed.revision, direction=rehearsed.direction,
+        drop_data=rehearsed.drop_data, sql=sql,
+    )  # fmt: skip
     if (made.content["from"], made.content["schema"]) != (list(rehearsed.before), rehearsed.schema):
         raise _moved_on(rehearsed.backup)
-    return made
+    return made.losing(rehearsed.lost)
 
 
 def lint(rehearsed: Rehearsal, connection: Connection, project: Project) -> Findings:
@@ -149,9 +154,7 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
     with watch.watching(copy) as seen:
         outcome = _migrate(copy, move, seen) if steps else Outcome([], "")
         seconds, disk = round(seen.seconds(), 3) if steps else 0.0, seen.disk()
-        after, data = _result(
-            copy, backup, dataclasses.replace(move, graph=dataclasses.replace(move.graph, revisions=steps))
-        )
+        after, data, lost = _result(copy, backup, move, steps)
         done = result.statements(outcome, seen)
         wrong = result.wrong(outcome, done, after or ("base",), move.wanted)
         tried = bool(done) and not wrong and move.direction == "upgrade"
@@ -159,16 +162,22 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
         back_again = _way_back(copy, backup, move.project, before, seen, back, tried=tried)
     locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok and schema.ok
     said = wrong or result.said(before, after, seconds, done, data, back_again)
+    refused = result.refusal(endings.as_asked(outcome.error, before, _lossy(move, backup)))
     return Rehearsal(
         headline=f"rehearsal on {backup.id}: {said}",
         ok=ok,
         rows=result.rows(done),
         brief=result.brief(done),
-        remedy="mend the revision, then rehearse again" if wrong else data.remedy or back_again.remedy or schema.remedy,
-        parts=(locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])) if done else (),
+        remedy=refused[0].remedy if refused else MEND if wrong else data.remedy or back_again.remedy or schema.remedy,
+        parts=(
+            *refused,
+            *((locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])) if done else ()),
+        ),
         backup=backup.id,
         schema=backup.manifest["catalogue"],
         direction=move.direction,
+        drop_data=move.drop_data,
+        lost=lost,
         revision=move.wanted,
         before=before,
         after=after,
@@ -202,14 +211,24 @@ def _converged(copy: Copy, move: _Move) -> Report:
     return drift.against(live, move.project, move.graph, move.wanted)
 
 
-def _result(copy: Copy, backup: Backup, done: _Move) -> tuple[tuple[str, ...], Report]:
+def _lossy(move: _Move, backup: Backup) -> str:
+    """The command that throws away what the older schema cannot hold."""
+    return f"afdb prepare {move.wanted} --down --drop-data --target {backup.manifest['target']}"
+
+
+def _result(
+    copy: Copy, backup: Backup, move: _Move, steps: tuple[Revision, ...]
+) -> tuple[tuple[str, ...], Report, dict[str, int]]:
     """What stands there now, on a fresh connection: an upgrade that returns normally may have committed nothing."""
     taken = Fingerprint.from_dict(backup.manifest["fingerprint"])
     with copy.connect() as connection:
         stands = catalog.heads(connection)
-        if done.up:
-            return stands, fingerprint.compare(taken, connection, mapping=done.graph.mapping())
-        return stands, result.kept(taken.counts(), fingerprint.take(connection).counts(), lossy=done.drop_data)
+        if move.up:
+            mapping = dataclasses.replace(move.graph, revisions=steps).mapping()
+            return stands, fingerprint.compare(taken, connection, mapping=mapping), {}
+        now = fingerprint.take(connection)
+    mapping = verification.mapping(move.graph, tuple(backup.manifest["revision"]), stands)
+    return stands, result.kept(taken.counts(), now.counts(), lossy=move.drop_data), result.lost(taken, now, mapping)
 
 
 def _way_back(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from afdb_helpers import catalog, revisions
+from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.rehearsal.watch import Hold, Watch
 from afdb_helpers.report import Report, Row, count, executed, folded
 from afdb_helpers.revisions import Outcome
@@ -26,6 +27,8 @@ Statement = dict[str, Any]
 class Rehearsal(Report):
     """What came of it. Rows: the statements that change something. `statements` has those that only look as well.
 
+    `drop_data`: whether the way down was told to throw away what does not fit; `lost`: what it threw away.
+
     A statement: n, sql, seconds (None where it failed), begin (the migration's clock), rows, locks newly taken, tables
     rewritten, bytes of WAL and of temporary files, alone (outside a transaction), changes. `holds`: every lock that
     somebody may wait for, on relations that were there before. `disk`, `sizes`: bytes; `sizes` per table, before.
@@ -34,6 +37,8 @@ class Rehearsal(Report):
     backup: str
     schema: str
     direction: str
+    drop_data: bool
+    lost: Mapping[str, int]
     revision: str
     before: tuple[str, ...]
     after: tuple[str, ...]
@@ -58,6 +63,7 @@ class Rehearsal(Report):
             "backup",
             "schema",
             "direction",
+            "lost",
             "revision",
             "before",
             "after",
@@ -117,6 +123,19 @@ def disk(found: Mapping[str, int]) -> Report:
     return Report(headline=f"disk: {row['needed']} needed beside the database's {row['before']}", rows=(row,))
 
 
+def lost(before: Fingerprint, after: Fingerprint, mapping: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """What of before is gone with all that it held: table → rows, table.column → values that are not NULL."""
+    gone: dict[str, int] = {}
+    for name, old in before.tables.items():
+        new, renamed = after.tables.get(name), mapping.get(name, {}).get("renamed", {})
+        if new is None:
+            gone[name] = old.rows
+        else:
+            missing = {c: p for c, p in old.columns.items() if c not in new.columns and c not in renamed}
+            gone |= {f"{name}.{column}": print_.nonnull for column, print_ in missing.items()}
+    return {name: n for name, n in gone.items() if n}
+
+
 def kept(before: Mapping[str, int], after: Mapping[str, int], *, lossy: bool) -> Report:
     """The way down: each table that was there and is, with its rows; fewer are a loss, unless that was asked for."""
     both = [name for name in before if name in after]
@@ -128,6 +147,8 @@ def kept(before: Mapping[str, int], after: Mapping[str, int], *, lossy: bool) ->
 
 def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...], wanted: str) -> str:
     """Why the migration did not go well, or nothing. A database's message is cut where it may go on to quote values."""
+    if outcome.error and (parts := outcome.error.get("parts")):
+        return str(parts["what"])
     if outcome.error:
         said = f"{outcome.error['kind']}: {outcome.error['message'].strip().splitlines()[0]}"
         open_ = [statement for statement in done if statement["seconds"] is None]
@@ -136,6 +157,12 @@ def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...],
     if wanted not in after:
         return f"ended without an error, and the copy is at {', '.join(after) or 'no revision'}, not at {wanted}"
     return ""
+
+
+def refusal(error: Mapping[str, Any] | None) -> tuple[Report, ...]:
+    """Why a revision of ours refused and what to do, in its own words; nothing where it was no such refusal."""
+    parts = (error or {}).get("parts")
+    return (Report(headline=parts["why"], ok=False, remedy=parts["do"]),) if parts else ()
 
 
 def said(
