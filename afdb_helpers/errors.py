@@ -4,7 +4,7 @@
     ├── ConfigError   2   nothing was contacted
     ├── Refused       3   a gate said no; nothing changed
     ├── Unavailable   4   could not look; nothing changed
-    ├── Incomplete    5   work began; the message says where it stands
+    ├── Incomplete    5   work began and did not end as planned, or well; the message says where it stands
     └── Interrupted   130 SIGINT, 143 SIGTERM
 
 Each says what happened, why, and what to do; the number is the process's exit code.
@@ -55,7 +55,7 @@ class Unavailable(AfdbError):
 
 
 class Incomplete(AfdbError):
-    """Work began and did not end as planned; the message says where things stand and the next command."""
+    """Work began and did not end as planned, or well; the message says where things stand and the next command."""
 
     exit_code = 5
     changed = "possibly"

@@ -62,10 +62,10 @@ def cell(name: str, source: str, *, tags: list[str] | None = None) -> dict[str, 
 
 
 class Left:
-    """What one run left: the only record in a folder of records."""
+    """What one run left: the only record in a folder of records, or the only one of a `runbook`."""
 
-    def __init__(self, where: Path) -> None:
-        found = [path for path in where.iterdir() if path.is_dir() and path.name != "site"]
+    def __init__(self, where: Path, runbook: str = "") -> None:
+        found = [path for path in where.iterdir() if path.is_dir() and path.name != "site" and runbook in path.name]
         assert len(found) == 1, f"{len(found)} records in {where}"
         self.folder = found[0]
         self.run: dict[str, Any] = json.loads((self.folder / "run.json").read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,13 @@ DROPS = 'op.execute("DROP INDEX IF EXISTS once")\nop.execute("DROP POLICY IF EXI
 
 @dataclass(frozen=True)
 class Ran:
-    """A project, its database at head, and the record of the run that took it there."""
+    """A project, its database at head, the record of the run that took it there, and what `afdb apply` said."""
 
     home: Path
     url: str
     left: Left
+    done: subprocess.CompletedProcess[str]
+    verification: Path
 
     def kept(self, name: str) -> dict[str, Any]:
         return dict(json.loads((self.left.folder / name).read_bytes()))
@@ -51,9 +54,10 @@ def ran(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         connection.exec_driver_sql(POLICY)
         with pytest.raises(sa.exc.IntegrityError):
             connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY once ON customer (balance)")
-    done = afdb("run", "migration", "--target", "default", cwd=home, DATABASE_URL=url)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield Ran(home, url, Left(home / "records"))
+    done = afdb("apply", "--approve", f"sha256:{'0' * 64}", "--target", "default", cwd=home, DATABASE_URL=url)
+    assert "after: 3c" in done.stdout, done.stdout + done.stderr
+    (verification,) = (home / "records").glob("*-verification-*")
+    yield Ran(home, url, Left(home / "records", "migration"), done, verification)
     postgres.drop_database("migration_record")
 
 
@@ -71,24 +75,37 @@ def test_before_and_after_hold_heads_schema_fingerprints_and_invalid_indexes(ran
     assert {"before.json", "after.json", "plan.json"} <= {e["file"] for e in ran.left.journal if e["event"] == "kept"}
 
 
-def test_a36_a_policy_that_the_migration_dropped_is_in_the_record_and_stops_the_verification(
-    ran: Ran, tmp_path: Path
-) -> None:
+def test_a36_a_policy_that_the_migration_dropped_is_in_the_record_and_stops_the_verification(ran: Ran) -> None:
     """The chain never had it, so that the schema is well: only what was before can tell."""
     policies = [json.dumps(ran.kept(name)["rights"]).count("policy own") for name in ("before.json", "after.json")]
     assert policies == [1, 0]
-    kept = shutil.copytree(ran.home / "records", tmp_path / "records")
-    given = {"DATABASE_URL": ran.url, "AFDB_RECORDS": str(kept)}
-    done = afdb("run", "verification", "--target", "default", cwd=ran.home, **given)
-    assert done.returncode == 3, done.stdout + done.stderr
-    (report,) = kept.glob("*-verification-*/report.json")
-    assert "customer policy own" in report.read_text()
+    assert json.loads((ran.verification / "run.json").read_bytes())["exit_code"] == 3
+    assert "customer policy own" in (ran.verification / "report.json").read_text()
+
+
+def test_what_is_found_after_a_migration_is_no_refusal_and_is_listed_with_what_was_so_before(ran: Ran) -> None:
+    """The policy went with the migration; the sequence was behind its rows before, and is so still."""
+    assert ran.done.returncode == 5
+    assert "migrated to 3c; verification found 2 things" in ran.done.stderr
+    shown = CliRunner().invoke(cli.afdb, ["records", "show", str(ran.verification)]).output
+    for said in (ran.done.stdout, shown):
+        assert "2 violations, 1 of them so before the migration" in said
+        (behind,) = (line for line in said.splitlines() if "sequence public.customer_id_seq of id" in line)
+        assert "SELECT setval(" in behind
+        assert "before the migration" in behind
+        (policy,) = (line for line in said.splitlines() if "customer policy own" in line)
+        assert "before the migration" not in policy
+        assert "CREATE POLICY" in policy
 
 
 @pytest.fixture
 def verify(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """`afdb records verify` in this process, over a copy of the records: its exit code, and what it said."""
-    shutil.copytree(ran.home / "records", tmp_path / "records")
+    """`afdb records verify` in this process, over a copy of the records as the migration left them, before the
+    verification: its exit code, and what it said."""
+    kept = shutil.copytree(ran.home / "records", tmp_path / "records")
+    shutil.rmtree(kept / ran.verification.name)
+    ledger = kept / LEDGER
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-2]))
     monkeypatch.setenv("AFDB_RECORDS", str(tmp_path / "records"))
     monkeypatch.setenv("DATABASE_URL", ran.url)
     monkeypatch.chdir(ran.home)
@@ -108,7 +125,7 @@ def test_verify_asks_a_real_database_whether_the_ledgers_tail_was_cut(
     """The control: the same cut records are well as long as nobody asks the database."""
     code, said = verify("--target", "default")
     assert code == 0, said
-    assert "after the database's last migration" in said, "what even the database cannot tell is said"
+    assert "since the database's last migration" in said, "what even the database cannot tell is said"
     ledger = tmp_path / "records" / LEDGER
     ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))
     code, said = verify("--target", "default")

@@ -74,7 +74,7 @@ def afdb() -> None:
     Without --target, prepare, approve and apply take `production`, all others `default`.
 
     Exit codes: 0 done · 2 bad request, nothing contacted · 3 refused, nothing changed · 4 could not look, nothing
-    changed · 5 work began, the message says where it stands · 130, 143 interrupted.
+    changed · 5 work began and did not end as planned, or well: the message says where it stands · 130, 143 interrupted.
     """
 
 

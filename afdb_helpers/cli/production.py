@@ -13,8 +13,9 @@ import click
 from afdb_helpers import migration_plan, revisions, targets
 from afdb_helpers.cli import options
 from afdb_helpers.cli.show import naming, new_records, say
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import Incomplete, Refused, Unavailable
 from afdb_helpers.migration_plan import MigrationPlan
+from afdb_helpers.report import count
 from afdb_helpers.targets import Target
 
 if TYPE_CHECKING:
@@ -125,7 +126,10 @@ def apply(
     revision: str, target: str, down: bool, drop_data: bool, accept_drift: bool, ini: str | None, python: str | None,
     **given: Any,
 ) -> None:  # fmt: skip
-    """Migrate a target as it was rehearsed and approved, then verify it; at a terminal, ask for what is missing."""
+    """Migrate a target as it was rehearsed and approved, then verify it; at a terminal, ask for what is missing.
+
+    Exit code 5 where it was migrated and the verification found something, which is listed.
+    """
     options.use(ini, python)
     chosen = _named(target)
     if not chosen.remote:
@@ -154,16 +158,31 @@ def carry_out(target: Target, plan: MigrationPlan, given: dict[str, Any], *, ask
 
 
 def run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:
-    """The runbooks one after the other; the last one's result. The first that is not well ends the command."""
+    """The runbooks one after the other; the last one's result. The first that is not well ends the command.
+
+    Raises `Incomplete` where one that looks is not well after another has changed the target.
+    """
     from afdb_helpers import runbook
 
     new_records()
     results = runbook.execute_many(steps)
     for result in results:
         say(result)
-    if not results[-1].ok:
-        raise SystemExit(results[-1].exit_code)
-    return results[-1]
+    *before, last = results
+    changed = [one for one in before if one.changed]
+    if not last.ok and changed and last.exit_code in (Refused.exit_code, Unavailable.exit_code):
+        raise _migrated(changed[-1], last)
+    if not last.ok:
+        raise SystemExit(last.exit_code)
+    return last
+
+
+def _migrated(done: RunResult, last: RunResult) -> Incomplete:
+    """The target was changed, and what looked at it afterwards is not content, or could not look."""
+    to = ", ".join(json.loads((done.folder / "run.json").read_bytes())["revision"]["to"] or ["base"])
+    things = sum(len(part.rows) or 1 for part in last.parts)
+    said = f"{last.runbook} found {count(things, 'thing')}" if things else f"{last.runbook} could not be done"
+    return Incomplete(f"migrated to {to}; {said}", why=last.said, do=last.remedy)
 
 
 def planned(target: Target, revision: str, direction: str, *, drop_data: bool = False) -> MigrationPlan:

@@ -32,7 +32,7 @@ _CUT = "server closed|terminating connection|connection (was |already )?closed|n
 @dataclass(frozen=True, kw_only=True, repr=False)
 class State(Report):
     """What is compared before and after: stamped revisions, schema digest, fingerprint of the data, invalid indexes,
-    who may do what, the bytes of each table with its indexes.
+    who may do what, the bytes of each table with its indexes; before a plan, what did not hold already.
 
     `repaired`: the revision that runs again although it is stamped, so that its renames are yet to come.
     """
@@ -43,11 +43,13 @@ class State(Report):
     rights: Mapping[str, Any]
     bytes: Mapping[str, int | None]
     invalid: tuple[str, ...] = ()
+    violations: tuple[Mapping[str, Any], ...] = ()
     repaired: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        said = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict(),
+        said: dict[str, Any] = {"revisions": list(self.revisions), "schema": self.schema, "data": self.data.as_dict(),
                 "rights": self.rights, "bytes": self.bytes, "invalid_indexes": list(self.invalid)}  # fmt: skip
+        said |= {"violations": list(self.violations)} if self.violations else {}
         return said | ({"repaired": self.repaired} if self.repaired else {})
 
 
@@ -73,6 +75,7 @@ def state(connection: Connection, plan: MigrationPlan | None = None) -> State:
     headline += f", invalid: {', '.join(broken)}" if broken else ""
     return State(headline=headline, rows=tuple(rows), revisions=stamped, schema=schema.digest, data=taken,
                  rights=verification.rights(schema), bytes=sizes, invalid=broken,
+                 violations=tuple(verification.standing(connection)) if plan else (),
                  repaired=plan.content["to"] if plan and repairs else "")  # fmt: skip
 
 

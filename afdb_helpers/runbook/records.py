@@ -167,7 +167,19 @@ def show(folder: Path) -> Report:
         headline += f", {data['headline']}"
     if data.get("ended") and not checked.ok:  # first of all, as what is shown may be what somebody wrote into it
         headline = f"{checked.headline}; what {data['id']} says now:"
-    return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=(checked,))
+    parts = (checked, *(found(folder, data) if checked.ok else ()))
+    return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=parts)
+
+
+def found(folder: Path, data: Mapping[str, Any]) -> tuple[Report, ...]:
+    """What a verification found wanting, row by row; nothing of another runbook, or where it did not come to it."""
+    if data.get("runbook", {}).get("name") != "verification" or not (folder / "report.json").is_file():
+        return ()
+    parts = [part for part in json.loads((folder / "report.json").read_bytes())["parts"] if not part["ok"]]
+    rows = [tuple(row for row in part["rows"] if row.get("differs", True)) for part in parts]
+    return tuple(
+        Report(headline=p["headline"], ok=False, rows=r, remedy=p["remedy"]) for p, r in zip(parts, rows, strict=True)
+    )
 
 
 def _signed(approval: Mapping[str, Any]) -> str:

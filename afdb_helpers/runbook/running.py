@@ -252,9 +252,12 @@ def _result(request: Request, kept: Record, ending: Ending, seconds: float) -> R
     why, do = (_part(said, part) for part in ("why", "do"))
     facts = {"said": said[0], "why": why, "record": kept.id, "exit code": ending.exit_code, "took": f"{seconds:.1f} s"}
     rows = [{"fact": fact, "value": value} for fact, value in facts.items() if value != ""]
+    found = records.found(kept.folder, kept.data)
+    do = do or (found[0].remedy if found else "")
     return RunResult(
         headline=headline,
         ok=ending.exit_code == 0,
+        parts=found,
         runbook=request.runbook.name,
         said=said[0],
         rows=tuple(rows),

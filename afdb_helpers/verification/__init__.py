@@ -9,8 +9,8 @@ models        the models against the chain, without a target
 """
 
 from afdb_helpers.verification.comparing import data, mapping, schema, sizes, verdict
-from afdb_helpers.verification.invariants import invariants
+from afdb_helpers.verification.invariants import invariants, standing
 from afdb_helpers.verification.models import models
 from afdb_helpers.verification.rights import rights
 
-__all__ = ["data", "invariants", "mapping", "models", "rights", "schema", "sizes", "verdict"]
+__all__ = ["data", "invariants", "mapping", "models", "rights", "schema", "sizes", "standing", "verdict"]

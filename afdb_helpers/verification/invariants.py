@@ -3,10 +3,12 @@ right."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog, drift, waivers
+from afdb_helpers.errors import Unavailable
 from afdb_helpers.report import Report, count
 from afdb_helpers.revisions import Project
 from afdb_helpers.verification import orphans, sequences
@@ -24,7 +26,7 @@ def invariants(
     rights that are not as before: one row each with what would mend it, none when all is well. Nothing is run.
 
     With a `project`, rows are held against the foreign keys that its chain makes, too. `before` is a record's
-    `before.json`, or its keys `revisions` and `rights`.
+    `before.json`, or its keys `revisions`, `rights` and `violations`: what was so before is said to have been.
     """
     chain = _chain(connection, project) if project else None
     if connection.dialect.name == "sqlite":
@@ -36,15 +38,34 @@ def invariants(
             rows += orphans.orphans(connection, orphans.declared(connection))
             rows += _intended(connection, chain)
         rows += _rights(connection, project, before) if project and before else ()
+    already = {_key(row) for row in (before or {}).get("violations", ())}
+    rows = [row | {"since": "before the migration"} if _key(row) in already else row for row in rows]
+    old = sum("since" in row for row in rows)
     wrong = sum(not row.get("because") for row in rows)
     unknown = before is not None and "rights" not in before and connection.dialect.name != "sqlite"
+    so = f", {'all' if old == wrong else old} of them so before the migration" if old else ""
     said = "; the rights of before were not kept" if unknown else ""
     return Report(
-        headline=f"invariants: {count(wrong, 'violation') if wrong else 'all hold'}{said}",
+        headline=f"invariants: {count(wrong, 'violation') if wrong else 'all hold'}{so}{said}",
         ok=not wrong,
         rows=tuple(rows),
         remedy="see what each row's `mend` says; nothing of it was run" if wrong else "",
     )
+
+
+def standing(connection: Connection) -> list[dict[str, Any]]:
+    """What does not hold before a migration, of what can be asked quickly: what the server does not vouch for, and
+    sequences behind their column. A sequence that may not be read is left to the verification, which says so."""
+    if connection.dialect.name == "sqlite":
+        return []
+    found = catalog.rows(connection, "not_valid")
+    with contextlib.suppress(Unavailable):
+        found += list(sequences.behind(connection))
+    return found
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["table"], row["object"], row["state"]
 
 
 def _sqlite(connection: Connection) -> Iterator[dict[str, Any]]:
