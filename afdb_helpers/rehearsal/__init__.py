@@ -162,6 +162,7 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
         back_again = _way_back(copy, backup, move.project, before, seen, back, tried=tried)
     locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok and schema.ok
     said = wrong or result.said(before, after, seconds, done, data, back_again)
+    parts = [locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])] if done else []
     refused = result.refusal(endings.as_asked(outcome.error, before, _lossy(move, backup)))
     return Rehearsal(
         headline=f"rehearsal on {backup.id}: {said}",
@@ -169,26 +170,14 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
         rows=result.rows(done),
         brief=result.brief(done),
         remedy=refused[0].remedy if refused else MEND if wrong else data.remedy or back_again.remedy or schema.remedy,
-        parts=(
-            *refused,
-            *((locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])) if done else ()),
-        ),
+        parts=(*refused, *parts),
         backup=backup.id,
         schema=backup.manifest["catalogue"],
-        direction=move.direction,
-        drop_data=move.drop_data,
-        lost=lost,
-        revision=move.wanted,
-        before=before,
-        after=after,
-        seconds=seconds,
-        statements=done,
+        direction=move.direction, drop_data=move.drop_data, lost=lost, revision=move.wanted,
+        before=before, after=after, seconds=seconds, statements=done,
         holds=tuple(sorted((h for h in seen.holds if h.lock in BLOCKS), key=lambda hold: hold.begin)),
-        disk=disk,
-        sizes=sizes,
-        locks=locks,
-        way_back=back_again,
-    )
+        disk=disk, sizes=sizes, locks=locks, way_back=back_again,
+    )  # fmt: skip
 
 
 def _migrate(copy: Copy, move: _Move, seen: Watch) -> Outcome:
