@@ -166,7 +166,7 @@ def show(folder: Path) -> Report:
     if data.get("headline"):
         headline += f", {data['headline']}"
     if data.get("ended") and not checked.ok:  # first of all, as what is shown may be what somebody wrote into it
-        headline = f"{checked.headline}; what {data['id']} says now:"
+        headline = f"{checked.headline}: {data['id']} is not what its run left"
     parts = (checked, *(found(folder, data) if checked.ok else ()))
     return Report(headline=headline, ok=checked.ok, rows=rows, remedy=checked.remedy, parts=parts)
 
