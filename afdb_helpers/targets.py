@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -134,9 +135,10 @@ def get(name: str = "default", environ: Mapping[str, str] | None = None) -> Targ
     variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
     url = settings.get(variable) or (_from_parts(settings) if name == "default" else None)
     if not url:
-        known = ", ".join(names(settings)) or "none"
+        near = difflib.get_close_matches(name, have := names(settings), n=1, cutoff=0.5)
+        known = ", ".join(have) or "none"
         raise ConfigError(
-            f"no target is called {name!r}",
+            f"no target is called {name!r}{f'; did you mean {near[0]}?' if near else ''}",
             why=f"{variable} is not set, neither in the environment nor in .env (targets configured: {known})",
             do=f"set {variable}, for example {variable}=postgresql://USER:PASSWORD@HOST:5432/DATABASE",
         )
@@ -157,7 +159,7 @@ def parse(name: str, url: str, settings: Mapping[str, str] | None = None) -> Tar
     parsed = parsed.difference_update_query(["pgbouncer"])
     dialect = parsed.get_backend_name()
     if dialect not in DRIVERS:
-        raise _malformed(name, f"its dialect is {dialect!r}; postgresql and sqlite are supported")
+        raise _malformed(name, f"its dialect is {dialect!r}", "only postgresql:// and sqlite:// are served")
     if not parsed.database or parsed.database == ":memory:":
         raise _malformed(name, "it names no database (one in memory would be another one for each process)")
     if wrong := _wrong(parsed, url):
@@ -186,8 +188,8 @@ def cannot_look(target: Target, error: Exception) -> AfdbError:
 
 _CAUSES = [
     ("no password supplied", "no password was given, and the server wants one", "put it into the URL or into .env"),
-    ("password authentication failed", "the server refused the role's password",
-     "correct the password in the target's URL or in .env"),
+    ("password authentication failed", "the server refused the role's password, or there is no such role",
+     "correct user or password in the target's URL or in .env"),
     ('database "[^"]*" does not exist', "the server has no database of that name", "create it, or correct the URL"),
     ('role "[^"]*" does not exist', "the server has no role of that name", "correct the user in the URL"),
     ("could not translate host name|Name or service not known", "the host's name does not resolve",
@@ -249,12 +251,12 @@ def _from_parts(settings: Mapping[str, str]) -> str | None:
     return f"postgresql://{user}:{secret}@{f'[{host}]' if ':' in host else host}:{port}/{database}"
 
 
-def _malformed(name: str, why: str) -> ConfigError:
+def _malformed(name: str, why: str, do: str = "percent-encode @ : / ? # in a password") -> ConfigError:
     variable = "DATABASE_URL" if name == "default" else f"{name.upper()}_DATABASE_URL"
     return ConfigError(
         f"the URL of target {name!r} cannot be used",
         why=why,
-        do=f"correct {variable}; percent-encode @ : / ? # in a password",
+        do=f"correct {variable}; {do}",
     )
 
 

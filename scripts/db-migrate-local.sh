@@ -13,7 +13,7 @@ usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit "$1"; }
 case "${1-}" in
   upgrade | downgrade | current | history | create) ;;
   -h | --help | help) usage 0 ;;
-  *) usage 2 >&2 ;;
+  *) echo "not understood: '${1-}'" >&2; usage 2 >&2 ;;
 esac
 cd_root
 make --silent .venv/.ready

@@ -15,7 +15,7 @@ usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit "$1"; }
 case "${1-}" in
   prepare | upgrade | downgrade | current | history) command=$1; shift ;;
   -h | --help | help) usage 0 ;;
-  *) usage 2 >&2 ;;
+  *) echo "not understood: '${1-}'" >&2; usage 2 >&2 ;;
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 make --silent .venv/.ready

@@ -136,8 +136,10 @@ def test_a_protected_target_needs_the_backups_seal_a_number_and_a_reason(rich: B
         cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         assert cursor.fetchone()[0] == 0
     assert backup.restore(rich, target, approve=rich.seal, change_ref="OPS-1", reason="why").ok
-    with pytest.raises(Refused, match="is not empty"):  # no approval overwrites what is there
+    with pytest.raises(Refused, match="is not empty") as caught:  # no approval overwrites what is there
         backup.restore(rich, target, approve=rich.seal, change_ref="OPS-1", reason="why")
+    assert "DROP DATABASE" not in caught.value.do, "nobody is told to drop a protected one"
+    assert "an empty database beside it" in caught.value.do
     with pytest.raises(Refused, match="is not empty"):  # which is said before an approval is asked for
         backup.restore(rich, target)
 

@@ -22,6 +22,7 @@ from commandline import MALFORMED, SECRET, afdb
 from afdb_helpers import catalog, cli, migrate, targets
 from afdb_helpers.cli import show
 from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.errors import AfdbError
 from afdb_helpers.migrate import lock
 from afdb_helpers.revisions import Project
 
@@ -135,13 +136,45 @@ def test_a_malformed_url_leaves_no_trace_of_the_password(here: Path, url: str) -
 
 def test_a_target_that_nobody_configured_is_named_with_those_there_are(here: Path) -> None:
     done = afdb("upgrade", "--target", "stagign", cwd=here, STAGING_DATABASE_URL="postgresql:///x")
-    _fails(done, 2, "no target is called 'stagign'", "targets configured: staging", "set STAGIGN_DATABASE_URL")
+    _fails(
+        done,
+        2,
+        "no target is called 'stagign'; did you mean staging?",
+        "targets configured: staging",
+        "set STAGIGN_DATABASE_URL",
+    )
 
 
-@pytest.mark.parametrize(("typed", "said"), [("curent", "Did you mean current?"), ("qqqq", "No such command 'qqqq'")])
-def test_a_mistyped_command_is_told_the_nearest(typed: str, said: str) -> None:
-    done = CliRunner().invoke(cli.afdb, [typed])
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("curent", "Did you mean current?"),
+        ("records lst", "Did you mean list?"),
+        ("backups restor", "Did you mean restore?"),
+        ("qqqq", "No such command 'qqqq'"),
+        ("run discovery -p target=production", "say -p NAME VALUE"),
+        ("apply --approve nonsense", "'nonsense' is not a plan's digest"),
+    ],
+)
+def test_a_mistyped_command_is_told_the_nearest(typed: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRODUCTION_DATABASE_URL", "postgresql://u@192.0.2.1/never_asked")
+    done = CliRunner().invoke(cli.afdb, typed.split())
+    if isinstance(done.exception, AfdbError):
+        assert (done.exception.exit_code, said in str(done.exception)) == (2, True)
+        return
     assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(("kind", "setting"), [("records", "AFDB_RECORDS"), ("backups", "AFDB_BACKUPS")])
+def test_a_list_of_a_folder_that_is_not_there_says_so_and_how_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, setting: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli.afdb, [kind, "list"])
+    assert (said.exit_code, "there is no such folder" in said.output, setting in said.output) == (0, True, True)
+    monkeypatch.setenv(setting, str(tmp_path))
+    there = CliRunner().invoke(cli.afdb, [kind, "list"])
+    assert (there.exit_code, "no such folder" in there.output) == (0, False), "the control"
 
 
 # --- bad input: servers
@@ -341,6 +374,12 @@ def test_a_protected_target_is_not_written_and_not_even_contacted(
     _fails(
         afdb(*arguments, "--target", name, cwd=here, **given), 3, f"target {name}", "is protected", "leaves a record"
     )
+
+
+def test_an_unknown_revision_is_said_before_the_command_for_a_protected_target(here: Path) -> None:
+    never = "postgresql://u:p@localhost:1/d"
+    done = afdb("upgrade", "003", "--target", "production", cwd=here, PRODUCTION_DATABASE_URL=never)
+    _fails(done, 2, "revision '003' is unknown")
 
 
 def test_a_protected_target_may_be_looked_at(here: Path, database: str) -> None:

@@ -358,6 +358,11 @@ def test_a_rename_that_nobody_declared_is_a_loss(found: Backup, chain: Chain) ->
     result = rehearsal.rehearse(found, chain('op.alter_column("users", "name", new_column_name="full_name")'))
     assert not result.ok
     assert result.parts[1].rows[0]["differs"] == "gone: name"
+    assert "1 table changed, users.name is gone (1,000 rows in 1 table)" in result.headline
+    with pytest.raises(Refused, match=r"users\.name is gone") as caught:
+        result.raise_unless_ok()
+    assert 'mapping = {"users": {"renamed": {"name": "full_name"}}} in the revision' in caught.value.do
+    assert '{"users": {"retired": ["name"]}} (docs/verification.md)' in caught.value.do
 
 
 def test_an_upgrade_that_returns_normally_and_commits_nothing_is_seen(found: Backup, chain: Chain) -> None:

@@ -229,6 +229,7 @@ def test_nonsense_gets_the_usage_and_exit_code_2(checkout: Path, which: str) -> 
         done = script(checkout, which, *words)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"scripts/db-migrate-{which}.sh upgrade" in done.stderr
+        assert f"not understood: '{''.join(words)}'" in done.stderr
 
 
 @pytest.mark.parametrize("which", ["local", "prod"])

@@ -145,12 +145,14 @@ def _empty_file(target: Target) -> None:
 
 
 def _occupied(target: Target, found: str) -> Refused:
+    do = "restore into an empty database beside it, by a target of its own (docs/restore.md, step 2)"
     again = f"mv {target.file()} {target.file()}.old" if target.dialect == "sqlite" else _anew(target)
+    if not target.protected:
+        do = f"name an empty target, or, when nobody needs what is there: {again}; then run again"
     return Refused(
         f"target {target.name} ({target.label}) is not empty",
-        why=f"there are: {found}; nothing is ever restored over what is there (it may be the part of a restore "
-        "that died)",
-        do=f"name an empty target, or, when nobody needs what is there: {again}; then run again",
+        why=f"there are: {found}; nothing is ever restored over what is there (it may be a restore that died)",
+        do=do,
     )
 
 
@@ -158,9 +160,6 @@ def _anew(target: Target) -> str:
     """The two statements, for psql on another database of that server; the name quoted as psql reads it."""
     name = '"' + target.database.replace('"', '""') + '"'
     return f"in psql on another database of that server: DROP DATABASE {name} WITH (FORCE); CREATE DATABASE {name}"
-
-
-# --- the work
 
 
 def _file(backup: Backup, target: Target, note: Note) -> None:

@@ -175,7 +175,12 @@ def listing(store: Store | None = None) -> Listing:
     backups = [read(path) for path in known] if not url else _remote(url, where, known)
     found = tuple(sorted(backups, key=lambda one: one.id, reverse=True))
     proven = sum(one.state == "proven" for one in found)
-    return Listing(headline=f"{count(len(found), 'backup')} in {url or where}, {proven} proven",
+    there = bool(url) or where.is_dir()
+    remedy = (
+        "" if there else "afdb run backup, which makes it; where there are backups already, name it with AFDB_BACKUPS"
+    )
+    headline = f"{count(len(found), 'backup')} in {url or where}, {proven} proven"
+    return Listing(headline=headline if there else f"{headline}: there is no such folder", remedy=remedy,
                    rows=tuple(map(_line, found)), ok=all(one.ok for one in found), backups=found)  # fmt: skip
 
 

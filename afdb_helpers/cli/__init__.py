@@ -8,6 +8,7 @@ import sys
 import click
 
 from afdb_helpers import report
+from afdb_helpers.cli import options
 from afdb_helpers.errors import AfdbError
 
 COMMANDS = {  # name: (section, module of this package, what it does)
@@ -35,7 +36,7 @@ COMMANDS = {  # name: (section, module of this package, what it does)
 }
 
 
-class Commands(click.Group):
+class Commands(options.Near):
     """Commands by section, each imported when it is called: `--help` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,16 +49,6 @@ class Commands(click.Group):
 
         command: click.Command = getattr(import_module(f"afdb_helpers.cli.{COMMANDS[cmd_name][1]}"), cmd_name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            if near := get_close_matches(args[0], COMMANDS, n=1):
-                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title in dict.fromkeys(section for section, _, _ in COMMANDS.values()):

@@ -16,6 +16,8 @@ from afdb_helpers.cli.show import journal, naming, say
 from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.targets import Target
 
+WHOLE = ", which prints the whole `afdb apply` command"
+
 
 @click.command()
 @options.target
@@ -34,6 +36,9 @@ def current(target: str, ini: str | None, python: str | None) -> None:
         )
     if not stamped:
         click.echo("no revision is stamped")
+        way = "prepare" if chosen.protected else "upgrade"
+        said = f"next: afdb {way} --target {target}; where its tables are there already: afdb adopt --target {target}"
+        click.echo(said, err=True)
 
 
 @click.command()
@@ -104,8 +109,8 @@ def upgrade(revision: str, target: str, ini: str | None, python: str | None) -> 
     """Take an unprotected target up the chain; a protected one is written only by `afdb apply`."""
     from afdb_helpers import migrate
 
-    chosen = _unprotected(target, f"afdb prepare {revision} --target {target}, then `afdb apply`")
     project = revisions.find(ini, python=python)
+    chosen = _unprotected(target, f"afdb prepare {revision} --target {target}{WHOLE}", project, revision)
     say(migrate.upgrade(chosen, project, revision=revision, note=journal()))
 
 
@@ -118,8 +123,10 @@ def downgrade(revision: str, drop_data: bool, target: str, ini: str | None, pyth
     """Take an unprotected target down the chain."""
     from afdb_helpers import migrate
 
-    chosen = _unprotected(target, f"afdb prepare {revision} --down --target {target}, then `afdb apply`")
     project = revisions.find(ini, python=python)
+    lossy = " --drop-data" if drop_data else ""
+    way = f"afdb prepare {revision} --down{lossy} --target {target}{WHOLE}"
+    chosen = _unprotected(target, way, project, revision)
     say(migrate.downgrade(chosen, project, revision=revision, drop_data=drop_data, note=journal()))
 
 
@@ -149,9 +156,12 @@ def create(message: str, empty: bool, target: str, ini: str | None, python: str 
     click.echo(outcome.printed.strip())
 
 
-def _unprotected(name: str, instead: str) -> Target:
+def _unprotected(name: str, instead: str, project: revisions.Project | None = None, revision: str = "head") -> Target:
+    """The target, or `Refused` with what is to be done `instead`; of a project, `revision` is looked up first."""
     chosen = targets.get(name)
     if chosen.protected:
+        if project:
+            project.graph().wanted(revision)
         raise Refused(
             f"target {name} ({chosen.label}) is protected",
             why="a protected target is changed only by a run that leaves a record, with evidence and an approval",

@@ -130,6 +130,10 @@ def apply(
 
     Exit code 5 where it was migrated and the verification found something, which is listed.
     """
+    from afdb_helpers.migrate import approvals
+
+    if given["approve"]:
+        approvals.whole(given["approve"], target)
     options.use(ini, python)
     chosen = _named(target)
     if not chosen.remote:

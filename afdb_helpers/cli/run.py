@@ -78,9 +78,19 @@ def _command(book: Any) -> click.Command:
         raise SystemExit(result.exit_code)
 
     help_ = f"{book.title}. {book.sentence}"
-    return click.Command(
-        book.name, callback=carry_out, params=[*own, *project, pairs], help=help_, short_help=book.sentence
-    )
+    return _Command(book.name, callback=carry_out, params=[*own, *project, pairs], help=help_, short_help=book.sentence)
+
+
+class _Command(click.Command):
+    """A runbook's command, whose -p takes two words."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadOptionUsage as error:
+            if error.option_name != "-p":
+                raise
+            raise click.UsageError("-p takes two words, say -p NAME VALUE: -p target production", ctx) from None
 
 
 def _option(parameter: Any) -> click.Option:

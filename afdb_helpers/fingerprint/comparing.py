@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 CONFIDENCE = 0.95
+KEEP = "do not drop the backup; compare the named columns with a restored copy"
 
 
 def compare(
@@ -47,7 +49,8 @@ def compare(
     if live and before.moment:
         notes = _unwritten(connection, before, found, after, options)
     rows = [_row(n, old, after.get(n), found[n], notes.get(n, "")) for n, old in before.tables.items()]
-    return report(rows, before.sample)
+    new = {n: sorted(set(here[n].columns) - set(old.columns)) for n, old in before.tables.items() if n in here}
+    return report(rows, before.sample, gone={n: one.gone for n, one in found.items() if one.gone}, new=new)
 
 
 def compare_prints(before: Fingerprint, after: Fingerprint, *, mapping: Mapped | None = None) -> Report:
@@ -75,10 +78,24 @@ def compare_prints(before: Fingerprint, after: Fingerprint, *, mapping: Mapped |
     return report(rows, min(before.sample, after.sample), comparable=before.sample == after.sample)
 
 
-def report(rows: list[dict[str, Any]], sample: float, *, comparable: bool = True) -> Report:
-    """The rows under one headline."""
+def report(
+    rows: list[dict[str, Any]],
+    sample: float,
+    *,
+    comparable: bool = True,
+    gone: Mapping[str, Sequence[str]] | None = None,
+    new: Mapping[str, Sequence[str]] | None = None,
+) -> Report:
+    """The rows under one headline. `gone`, `new`: the columns of each table that are, for the remedy."""
+    lost = {row["table"]: tuple((gone or {}).get(row["table"], ())) for row in rows if row["differs"]}
+    named = [f"{table}.{column}" for table, columns in lost.items() for column in columns]
     different = sum(row["differs"] != "" for row in rows)
     verdict = "every value preserved" if not different else f"{count(different, 'table')} changed"
+    verdict += (
+        f", {', '.join(named[:8])}{', …' if named[8:] else ''} {'is' if len(named) == 1 else 'are'} gone"
+        if named
+        else ""
+    )
     read = f"{count(sum(r['rows before'] for r in rows), 'row')} in {count(len(rows), 'table')}"
     if sample < 1:
         unseen = math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - sample))
@@ -89,8 +106,19 @@ def report(rows: list[dict[str, Any]], sample: float, *, comparable: bool = True
         headline=f"data: {verdict} ({read})",
         ok=not different,
         rows=tuple(rows),
-        remedy="" if not different else "do not drop the backup; compare the named columns with a restored copy",
+        remedy="" if not different else _declare(lost, new or {}) or KEEP,
     )
+
+
+def _declare(lost: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> str:
+    """What a revision would have to say of the first table whose columns are gone; nothing where none is."""
+    table, columns = next(((table, columns) for table, columns in lost.items() if columns), ("", ()))
+    if not table:
+        return ""
+    names = new.get(table, ())
+    renamed = {c: names[0] if len(names) == len(columns) == 1 else "NEW NAME" for c in columns}
+    said = [json.dumps({table: one}, ensure_ascii=False) for one in ({"renamed": renamed}, {"retired": list(columns)})]
+    return f"if renamed, declare mapping = {said[0]} in the revision, if meant to go, {said[1]} (docs/verification.md)"
 
 
 def _read(

@@ -41,12 +41,7 @@ def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str,
 
     What was signed, by whose key. Raises `ConfigError`, and signs nothing, where the digest is not a whole one.
     """
-    if not _WHOLE.fullmatch(digest):
-        raise ConfigError(
-            f"{digest!r} is not a plan's digest",
-            why="a digest is sha256: and 64 hexadecimal digits; pages show it shortened, and only the whole one counts",
-            do=f"copy the line `digest:` that `afdb prepare --target {target}` printed",
-        )
+    whole(digest, target)
     setting = targets.environment().get(signing.SETTING)
     if not setting:
         raise ConfigError(
@@ -69,6 +64,16 @@ def write(path: Path, *, target: str, digest: str, change_ref: str, reason: str,
     facts = {"digest": digest, "target": target, "approver": f"{name} (key {key[:16]}…)" if name else f"key {key}",
              "change": f"{change_ref}: {reason}", "expires": said["expires"], "file": str(path)}  # fmt: skip
     return Report(headline="signed", rows=tuple({"fact": fact, "value": value} for fact, value in facts.items()))
+
+
+def whole(digest: str, target: str) -> None:
+    """Raises `ConfigError` where what was given is not a digest, or only a part of one."""
+    if not _WHOLE.fullmatch(digest):
+        raise ConfigError(
+            f"{digest!r} is not a plan's digest",
+            why="a digest is sha256: and 64 hexadecimal digits; pages show it shortened, and only the whole one counts",
+            do=f"copy the line `digest:` that `afdb prepare --target {target}` printed",
+        )
 
 
 def given(*, target: str, digest: str, approver: str, change_ref: str, reason: str, file: str = "") -> Approval:

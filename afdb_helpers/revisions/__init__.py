@@ -66,7 +66,11 @@ class Graph:
         known = ", ".join(r.id for r in self.revisions[-5:])
         raise ConfigError(
             f"revision {revision!r} is {'not unique' if found else 'unknown'}",
-            why=f"the project's newest revisions are {known}" if known else "the project has no revision",
+            why=f"{', '.join(r.id for r in found)} begin with it"
+            if found
+            else f"the project's newest revisions are {known}"
+            if known
+            else "the project has no revision",
             do="see them all with `afdb history`",
         )
 

@@ -71,7 +71,10 @@ def table(where: Path, names: Iterable[str], read: Callable[[Path], Mapping[str,
         _keep(where, [line for name, line in found.items() if name in fresh or name in kept])
     rows = [dict(zip(NAMES, (one[0], *one[3:]), strict=True)) for one in _ordered(found)]
     remedy = "afdb records show ID" if rows else "afdb run discovery"
-    return Listing(headline=f"{count(len(rows), 'record')} in {where}", rows=tuple(rows), remedy=remedy)
+    there = where.is_dir()
+    remedy += "" if there else ", which makes it; where there are records already, name their folder with AFDB_RECORDS"
+    headline = f"{count(len(rows), 'record')} in {where}{'' if there else ': there is no such folder'}"
+    return Listing(headline=headline, rows=tuple(rows), remedy=remedy)
 
 
 def ordered(names: Mapping[str, int]) -> list[str]:
