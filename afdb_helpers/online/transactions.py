@@ -25,6 +25,7 @@ _SESSION: dict[str, str | int] = {
     "statement_timeout": 0,
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
+    "backend_flush_after": "512kB",
 }
 
 
