@@ -125,7 +125,7 @@ def test_verify_asks_a_real_database_whether_the_ledgers_tail_was_cut(
     """The control: the same cut records are well as long as nobody asks the database."""
     code, said = verify("--target", "default")
     assert code == 0, said
-    assert "since the database's last migration" in said, "what even the database cannot tell is said"
+    assert "after the database's last migration" in said, "what even the database cannot tell is said"
     ledger = tmp_path / "records" / LEDGER
     ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))
     code, said = verify("--target", "default")

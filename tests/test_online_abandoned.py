@@ -62,7 +62,7 @@ def test_what_was_written_into_the_new_tables_meanwhile_is_counted_and_kept(
     whole = killer.run(make.clone("postgresql 18", url), "upgrade", "002")["statements"]
     assert killer.run(url, "upgrade", "002", whole * 2 // 3, "after")["killed"]
     chain.execute(url, "INSERT INTO plans (id, name, plan_type) VALUES ('p', 'p', 'free')")
-    with pytest.raises(CommandError, match="plans: 1 rows"):
+    with pytest.raises(CommandError, match="plans: 1 row"):
         chain.downgrade(url)
     assert chain.rows(url)["plans"]
     chain.downgrade(url, allow_data_loss=["plans"])

@@ -263,8 +263,8 @@ def rehearsed(**facts: Any) -> Rehearsal:
     )
     given = {"holds": holds, "statements": (scan,), "sizes": {"big": 100, "small": 100}, **facts}
     empty = Report(headline="")
-    return Rehearsal(headline="", backup="b", schema="s", revision="two", direction="up", before=("one",),
-                     after=("two",), seconds=3.0,
+    return Rehearsal(headline="", backup="b", schema="s", revision="two", direction="up",
+                     drop_data=False, lost={}, before=("one",), after=("two",), seconds=3.0,
                      disk={}, locks=empty, way_back=empty, **given)  # fmt: skip
 
 
