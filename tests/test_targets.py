@@ -353,7 +353,7 @@ def test_the_right_password_is_let_in(guarded: Server) -> None:
 @pytest.mark.parametrize(
     ("where", "why", "do"),
     [
-        (f"clerk:{SECRET}x@127.0.0.1:PORT/postgres", "refused the role's password", "correct the password"),
+        (f"clerk:{SECRET}x@127.0.0.1:PORT/postgres", "refused the role's password", "correct user or password"),
         ("clerk@127.0.0.1:PORT/postgres", "no password was given", "put it into the URL"),
         (f"clerk:{SECRET}@127.0.0.1:PORT/nowhere", "no database of that name", "create it"),
         (f"clerk:{SECRET}@127.0.0.1:1/postgres", "nothing listens", "start the server"),
