@@ -5,18 +5,23 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
 from afdb_helpers import embedded_postgres
-from afdb_helpers.embedded_postgres import Server
+from afdb_helpers.embedded_postgres import Server, owner
 
 gc.set_threshold(200_000)  # what was collected stays: looking through it takes a quarter of the collection's time
 _numbers = itertools.count()
 settings.register_profile("busy machine", deadline=None)  # a time is measured in benchmarks/, never tested
 settings.load_profile("busy machine")
+if "TMPDIR" not in os.environ and owner.memory():  # on a disk, making and removing small files is half of the time
+    in_memory = owner.MEMORY / f"afdb-tests-{os.geteuid()}"
+    in_memory.mkdir(mode=0o711, exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(in_memory)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -314,6 +314,22 @@ def test_an_extension_that_this_machine_lacks_says_nothing_about_the_backup(copi
     assert (needs.path / sealed.PROOF).read_bytes() == before
 
 
+def test_a_small_copy_that_is_only_read_lies_in_memory(copied: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    if owner.memory() is None:
+        pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
+
+    def in_memory(**how: bool) -> bool:
+        with backup.open_copy(copied, **how) as copy, session(copy.url) as cursor:
+            cursor.execute("SHOW data_directory")
+            return Path(cursor.fetchone()[0]).is_relative_to(owner.MEMORY)
+
+    assert in_memory(only_read=True)
+    assert not in_memory(), "what a rehearsal measures is a disk's"
+    monkeypatch.setattr(restoring, "SMALL", 0)
+    assert not in_memory(only_read=True), "a large one would take the memory that others need"
+
+
 def test_a_copy_that_would_not_fit_on_this_machine_is_not_begun(copied: Backup) -> None:
     """A38: before a restore the private server's disk is asked; it says nothing about the backup."""
     huge = resealed(copied, database={**copied.manifest["database"], "bytes": 10**18})
@@ -861,7 +877,7 @@ def test_a_damaged_sqlite_file_is_no_backup_and_a_dangling_row_is_said(lite: Tar
         db.execute("INSERT INTO b VALUES (99)")
         db.commit()
     made = backup.dump(lite, store=tmp_path / "store")
-    assert made.manifest["client"]["said"] == ["warning: 1 rows refer to rows that are not there"]
+    assert made.manifest["client"]["said"] == ["warning: 1 row whose parent is not there"]
     with contextlib.closing(sqlite3.connect(lite.file())) as db:
         db.executescript("CREATE INDEX ix ON a (t); PRAGMA writable_schema = ON;"
                          "UPDATE sqlite_master SET sql = 'CREATE INDEX ix ON a (id)' WHERE name = 'ix'")  # fmt: skip

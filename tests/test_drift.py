@@ -226,7 +226,7 @@ def test_a_revision_may_take_more_locks_than_a_server_usually_has(
 
 
 def test_what_memory_has_no_room_for_is_replayed_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AFDB_SCRATCH", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
     if owner.memory() is None:
         pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
     full = """DO $$ BEGIN IF starts_with(current_setting('data_directory'), '/dev/shm/') THEN
@@ -234,11 +234,11 @@ def test_what_memory_has_no_room_for_is_replayed_on_the_disk(tmp_path: Path, mon
         CREATE TABLE t (i int)"""
     project = _one_step(tmp_path / "memory", full)
     assert list(drift.reference(project, project.graph(), "1a").tables) == ["t"]
-    monkeypatch.setattr(replaying, "DISK_FULL", "none")
-    project = _one_step(tmp_path / "control", full + " ")
-    with pytest.raises(Unavailable, match="cannot be replayed"):
-        drift.reference(project, project.graph(), "1a")
-    monkeypatch.undo()
+    with monkeypatch.context() as control:
+        control.setattr(replaying, "DISK_FULL", "none")
+        project = _one_step(tmp_path / "control", full + " ")
+        with pytest.raises(Unavailable, match="cannot be replayed"):
+            drift.reference(project, project.graph(), "1a")
     project = _one_step(tmp_path / "disk", full.replace("/dev/shm/", "/"))
     with pytest.raises(Unavailable) as caught:
         drift.reference(project, project.graph(), "1a")

@@ -151,7 +151,7 @@ def test_a11_an_old_key_that_holds_the_last_number_leaves_no_room_and_one_beyond
 ) -> None:
     url = make("postgresql 18", "at_001")
     chain.execute(url, f"INSERT INTO audit_logs (id, event_type) VALUES ('{rekey.STAMP}002147483647', 'last')")
-    with pytest.raises(CommandError, match="audit_logs has 1 rows whose old key holds a number at the end"):
+    with pytest.raises(CommandError, match="audit_logs has 1 row whose old key holds a number at the end"):
         chain.upgrade(url)
     assert chain.stamped(url) == ("001",)
     with monkeypatch.context() as unguarded:  # the control: the sequence could not begin above it

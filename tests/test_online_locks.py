@@ -137,7 +137,7 @@ def test_a9_duplicates_written_while_the_index_is_built_are_counted(
         monkeypatch.setattr(concurrently, "drop_invalid", lambda *_: False)
     with (
         chain.observed(before=meanwhile),
-        pytest.raises(CommandError, match="1 duplicated values in 2 rows") as refused,
+        pytest.raises(CommandError, match="1 duplicated value in 2 rows") as refused,
     ):
         chain.upgrade(url)
     assert "secret-hash" not in str(refused.value)

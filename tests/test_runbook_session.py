@@ -199,8 +199,8 @@ def test_the_connection_only_reads_and_is_new_after_a_change(where: Path, sqlite
 
 def test_what_is_kept_is_json_with_sorted_keys_and_only_a_file_of_its_own(where: Path) -> None:
     run = runbook.begin("cost_comparison")
-    path = run.keep("plan.json", {"b": 1, "a": [Path("x")]})
-    assert path.read_text() == '{\n  "a": [\n    "x"\n  ],\n  "b": 1\n}\n'
+    run.keep("plan.json", {"b": 1, "a": [Path("x")]})
+    assert (run.folder / "plan.json").read_text() == '{\n  "a": [\n    "x"\n  ],\n  "b": 1\n}\n'
     for name in ("run.json", "journal.jsonl", "SHA256SUMS", "../x.json", "a/b.json"):
         with pytest.raises(ConfigError, match="cannot be kept"):
             run.keep(name, {})

@@ -30,6 +30,7 @@ from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.reserved import Rows
 from afdb_helpers.backup.states import Backup
 from afdb_helpers.errors import Unavailable
+from afdb_helpers.report import count
 from afdb_helpers.targets import Target
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _sqlite(target: Target, folder: Path) -> Facts:
             why=f"integrity_check: {integrity[0]}",
             do="restore the last proven backup, or rescue what is left with sqlite3's .recover",
         )
-    said = [f"warning: {dangling} rows refer to rows that are not there"] if dangling else []
+    said = [f"warning: {count(dangling, 'row')} whose parent is not there"] if dangling else []
     used = {
         "program": "sqlite3",
         "version": sqlite3.sqlite_version,

@@ -54,7 +54,7 @@ def prove(backup: Backup, *, jobs: int = 2, run_id: str = "", note: Note = lambd
 def _try(backup: Backup, jobs: int) -> tuple[Rows, dict[str, Any]]:
     """What differs, and what it was restored into."""
     try:
-        with restoring.open_copy(backup, jobs=jobs, settings=restoring.FASTEST) as copy:
+        with restoring.open_copy(backup, jobs=jobs, only_read=True) as copy:
             found = list(compare(backup, copy, jobs=jobs))
             return found, {"version": copy.version, "seconds": round(copy.seconds, 3)}
     except NotRestorable as error:

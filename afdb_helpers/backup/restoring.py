@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FASTEST = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "maintenance_work_mem": "256MB",
            "max_wal_size": "16GB", "checkpoint_timeout": "1h", "jit": "off"}  # fmt: skip
+SMALL = 1 << 30
 _OURS = re.compile(
     "not support compression|No space left|could not write|server closed the connection|Connection refused|signal"
 )
@@ -55,10 +56,11 @@ class Copy:
 
 
 @contextlib.contextmanager
-def open_copy(backup: Backup, *, jobs: int = 2, settings: Mapping[str, str] | None = None) -> Iterator[Copy]:
+def open_copy(backup: Backup, *, jobs: int = 2, only_read: bool = False) -> Iterator[Copy]:
     """The backup restored into a private server (SQLite: a temporary file), gone when the block ends.
 
-    Every file is hashed first. `settings` are the private server's; FASTEST suit a copy that is only looked at.
+    Every file is hashed first. A copy that is `only_read` is restored as fast as can be: with the settings `FASTEST`,
+    and in memory where the database had `SMALL` bytes at most and the machine has room to spare.
     Raises `NotRestorable` (a `Refused`) when a file is not as the manifest says or the dump does not restore;
     `Unavailable` when it cannot be tried on this machine, which says nothing about the backup.
     """
@@ -67,7 +69,7 @@ def open_copy(backup: Backup, *, jobs: int = 2, settings: Mapping[str, str] | No
     if wrong:
         raise not_restorable(backup, wrong)
     opener = _sqlite if backup.manifest["dialect"] == "sqlite" else _postgresql
-    with opener(backup, jobs, settings or {}) as copy:
+    with opener(backup, jobs, only_read) as copy:
         yield copy
 
 
@@ -80,7 +82,7 @@ def not_restorable(backup: Backup, rows: list[dict[str, Any]]) -> NotRestorable:
 
 
 @contextlib.contextmanager
-def _sqlite(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[Copy]:
+def _sqlite(backup: Backup, jobs: int, only_read: bool) -> Iterator[Copy]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="afdb-") as folder:
         shutil.copyfile(backup.path / DATABASE, Path(folder, DATABASE))
@@ -89,10 +91,13 @@ def _sqlite(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[
 
 
 @contextlib.contextmanager
-def _postgresql(backup: Backup, jobs: int, settings: Mapping[str, str]) -> Iterator[Copy]:
+def _postgresql(backup: Backup, jobs: int, only_read: bool) -> Iterator[Copy]:
     started = time.monotonic()
     version, programs = _installation(backup.manifest)
-    with embedded_postgres.start(version, settings=settings, programs=programs, alike=True) as server:
+    settings, small = FASTEST if only_read else {}, backup.manifest["database"].get("bytes", SMALL + 1) <= SMALL
+    with embedded_postgres.start(
+        version, settings=settings, programs=programs, alike=True, in_memory=only_read and small
+    ) as server:
         room.for_copy(backup.id, backup.manifest["database"], server.data)
         url = _restore(backup, server, jobs)
         yield Copy(url, str(server.version), time.monotonic() - started)

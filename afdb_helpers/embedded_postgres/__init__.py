@@ -2,7 +2,7 @@
 
 It listens on a Unix socket in a folder that only its owner can enter. As root it runs under an operating system user of
 its own, since PostgreSQL refuses to run as root. What it needs of the disk is in `AFDB_SCRATCH`, by default the
-system's temporary folder; a server for schemas alone is kept in memory.
+system's temporary folder; a server for schemas alone, or for a small copy that is only read, is kept in memory.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def start(
 
     Speed comes before durability (fsync is off), which is right for copies. `alike` saves initdb's second: such servers
     have one system identifier, so none of them may stand for a target, and no template0. `in_memory` where that has
-    room to spare, for what holds hardly a row. A server that an earlier, killed process left behind is stopped and
+    room to spare, for what holds little. A server that an earlier, killed process left behind is stopped and
     removed first.
     """
     sweep()

@@ -17,6 +17,7 @@ from afdb_helpers.online.change import Here
 from afdb_helpers.online.patience import patiently
 from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.transactions import shortly
+from afdb_helpers.report import count
 
 _UNIQUE = "23505"
 
@@ -105,8 +106,9 @@ def _not_unique(
     counted = sa.select(sa.func.count().label("n")).select_from(own).where(*(key.is_not(None) for key in keys))
     twice = counted.group_by(*keys).having(sa.func.count() > 1).subquery()
     values, rows = connection.execute(sa.select(sa.func.count(), sa.func.sum(twice.c.n))).one()
+    found = f"{count(values, 'duplicated value')} in {count(rows or 0, 'row')}"
     return Refused(
         f"{name} cannot be unique; the index was dropped again, and the old names stand",
-        why=f"{table}.{', '.join(columns)}: {values} duplicated values in {rows or 0} rows, written meanwhile",
+        why=f"{table}.{', '.join(columns)}: {found}, written meanwhile",
         do="mend the rows, then run the same command again: it goes on where this one stopped",
     )

@@ -17,6 +17,7 @@ from afdb_helpers.online.catalogue import Live
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.prepare import names_now
 from afdb_helpers.online.rekey import old_key
+from afdb_helpers.report import count
 
 Expressions = Mapping[str, sa.ColumnElement[Any]]
 
@@ -49,7 +50,7 @@ def refuse_other(here: Here, before: Mapping[str, Content]) -> None:
         own = sa.table(name, *map(sa.column, content.columns))
         now = _content(connection, own, {column: own.c[column] for column in content.columns})
         if now.rows != content.rows:
-            wrong.append(f"{name} had {content.rows} rows and would have {now.rows}")
+            wrong.append(f"{name} had {count(content.rows, 'row')} and would have {now.rows:,}")
         elif changed := [column for column, said in content.columns.items() if now.columns[column] != said]:
             wrong.append(f"{name} would have other values in {', '.join(changed)}")
         elif now.together != content.together:

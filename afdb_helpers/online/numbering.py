@@ -30,6 +30,7 @@ from afdb_helpers.online.catalogue import Live, ask, kind
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
 from afdb_helpers.online.transactions import shortly
+from afdb_helpers.report import count
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -165,7 +166,7 @@ def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -
     wrong = connection.execute(_text(here, _WRONG, table, names.map, old, names.column)).scalar_one()
     if wrong:
         raise Incomplete(
-            f"{wrong} rows of {table} have another number than they were given; the old names stand",
+            f"{count(wrong, 'row')} of {table} and the list of numbers disagree; the old names stand",
             why="something else writes to the column that this revision numbers them in",
             do="find out what does, then run the same command again",
         )

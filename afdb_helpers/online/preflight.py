@@ -16,6 +16,7 @@ from afdb_helpers.online.catalogue import Live, ask, kind
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.differences import lacking_columns, lacking_foreign_keys, lacking_indexes, wrongly_nullable
 from afdb_helpers.online.steps import is_renameable
+from afdb_helpers.report import count
 
 _KINDS = {"p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table",
           "S": "a sequence", "c": "a composite type", "i": "an index", "view": "a view"}  # fmt: skip
@@ -125,7 +126,7 @@ def _counts(here: Here) -> Iterator[str]:
         own = sa.table(live.name, *(sa.column(name) for name in live.columns))
         for name in wrongly_nullable(live, table):
             if n := _count(here, sa.select(sa.func.count()).select_from(own).where(own.c[name].is_(None))):
-                yield f"{table.name}.{name} is NULL in {n} rows and is to be NOT NULL"
+                yield f"{table.name}.{name} is NULL in {count(n, 'row')} and is to be NOT NULL"
         for column in lacking_columns(live, table):
             needed = column.name not in now and not column.nullable and column.server_default is None
             if needed and not here.change.key(table.name) and _count(here, sa.select(sa.func.count()).select_from(own)):
@@ -143,7 +144,8 @@ def _duplicates(here: Here, own: sa.TableClause, columns: list[str], index: str)
     assert here.connection is not None
     values, rows = here.connection.execute(sa.select(sa.func.count(), sa.func.sum(twice.c.n))).one()
     if values:
-        yield f"{own.name}.{', '.join(columns)}: {values} duplicated values in {rows} rows, and {index} is to be unique"
+        duplicates = f"{count(values, 'duplicated value')} in {count(rows, 'row')}"
+        yield f"{own.name}.{', '.join(columns)}: {duplicates}, and {index} is to be unique"
 
 
 def _orphans(here: Here, own: sa.TableClause, column: str, referred: str, target: str) -> Iterator[str]:
@@ -153,7 +155,7 @@ def _orphans(here: Here, own: sa.TableClause, column: str, referred: str, target
         other = sa.table(referred, sa.column(target)).alias("other")
         orphans = orphans.where(~sa.exists().where(other.c[target] == value))
     if n := _count(here, orphans):
-        yield f"{own.name}.{column} refers to rows of {referred} that are not there, in {n} rows"
+        yield f"{own.name}.{column} refers to rows of {referred} that are not there, in {count(n, 'row')}"
 
 
 def _numbers(here: Here) -> Iterator[str]:
@@ -166,14 +168,14 @@ def _numbers(here: Here) -> Iterator[str]:
         old: sa.ColumnClause[str] = sa.column(key["kept"] if key["kept"] in live.columns else key["column"])
         own = sa.table(live.name, old)
         if (rows := _count(here, sa.select(sa.func.count()).select_from(own))) + room > rekey.LARGEST:
-            yield f"{name} has {rows} rows, and its key, an integer, ends at {rekey.LARGEST}"
+            yield f"{name} has {count(rows, 'row')}, and its key, an integer, ends at {rekey.LARGEST}"
         elif here.postgresql and kind(live.columns[old.name].type, "postgresql") == "text":
             held = rekey.stamped(own.c[old.name], "postgresql")
             high = (
                 sa.select(sa.func.count()).select_from(own).where(held.between(rekey.LARGEST - room + 1, rekey.LARGEST))
             )
             if room and (n := _count(here, high)):
-                yield f"{name} has {n} rows whose old key holds a number at the end of what an integer can hold"
+                yield f"{name} has {count(n, 'row')} whose old key holds a number at the end of an integer's range"
 
 
 def _copies(here: Here, copies: Mapping[str, tuple[str, list[str]]]) -> list[str]:
@@ -186,7 +188,7 @@ def _copies(here: Here, copies: Mapping[str, tuple[str, list[str]]]) -> list[str
             ]
             rows = _count(here, sa.select(sa.func.count()).select_from(sa.except_(*both).subquery()))
             if rows:
-                found.append(f"{copy}, left by a dead run, has {rows} rows that {table} does not have")
+                found.append(f"{copy}, left by a dead run, has {count(rows, 'row')} that {table} does not have")
     return found
 
 

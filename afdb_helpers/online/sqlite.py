@@ -19,6 +19,7 @@ from afdb_helpers.errors import Refused, Unavailable
 from afdb_helpers.online.catalogue import Column, ForeignKey, Live
 from afdb_helpers.online.change import Here
 from afdb_helpers.online.statements import Statement
+from afdb_helpers.report import count
 
 TEMPORARY = "_alembic_tmp_"
 _NOT_CARRIED = re.compile(r"\b(COLLATE|STRICT|WITHOUT\s+ROWID|GENERATED|ON\s+CONFLICT|AUTOINCREMENT)\b", re.IGNORECASE)
@@ -111,8 +112,9 @@ def counts(connection: sa.Connection) -> tuple[Counts, Counts]:
 def refuse_loss(before: tuple[Counts, Counts], after: tuple[Counts, Counts], meant: set[str]) -> None:
     """Refuse when a table has fewer rows than before, or more rows point nowhere; tables `meant` to be gone may be."""
     rows = {name: (n, after[0].get(name, 0)) for name, n in before[0].items() if name not in meant}
-    lost = [f"{name} had {old} rows and would have {new}" for name, (old, new) in rows.items() if new < old]
-    torn = [f"{n} rows of {pair} would point nowhere" for pair, n in after[1].items() if n > before[1].get(pair, 0)]
+    lost = [f"{name} had {count(old, 'row')} and would have {new:,}" for name, (old, new) in rows.items() if new < old]
+    dangling = {pair: n for pair, n in after[1].items() if n > before[1].get(pair, 0)}
+    torn = [f"{count(n, 'row')} of {pair} would point nowhere" for pair, n in dangling.items()]
     if lost or torn:
         raise Refused(
             "the revision would lose data; everything was rolled back",

@@ -82,14 +82,13 @@ class Run:
         if event.startswith("change."):
             self._disconnect()
 
-    def keep(self, name: str, data: Any) -> Path:
+    def keep(self, name: str, data: Any) -> None:
         """Keep data as a JSON file of the record, written in one step."""
         if name in _OURS or Path(name).name != name:
             raise ConfigError(f"{name!r} cannot be kept", why="it is a file of the engine's, or a path", do="rename it")
         content = record.as_json(self._clean(data, name))
         record.write(self.folder / name, content)
         self._record.note(steps.KEPT, file=name, sha256=hashlib.sha256(content).hexdigest())
-        return self.folder / name
 
     def evidence(self, kind: str, which: str, name: str, *, required: bool = True) -> Any:
         """A JSON file that an earlier run of runbook `kind` on this target left; journaled as this run's evidence.
