@@ -7,6 +7,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -69,6 +70,14 @@ def new_database(postgres: Server) -> Iterator[Callable[..., str]]:
 def database(new_database: Callable[..., str]) -> str:
     """The URL of a fresh, empty database on PostgreSQL 18."""
     return new_database()
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on a disk, and private servers of the test there, too."""
+    monkeypatch.setattr(tempfile, "tempdir", "/var/tmp")
+    with tempfile.TemporaryDirectory(prefix="afdb-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -314,8 +314,9 @@ def test_an_extension_that_this_machine_lacks_says_nothing_about_the_backup(copi
     assert (needs.path / sealed.PROOF).read_bytes() == before
 
 
-def test_a_small_copy_that_is_only_read_lies_in_memory(copied: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+def test_a_small_copy_that_is_only_read_lies_in_memory(
+    copied: Backup, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if owner.memory() is None:
         pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
 

@@ -192,7 +192,7 @@ def test_a_file_that_somebody_is_writing_to_is_said_to_be_so(make: Maker) -> Non
 def test_a_refused_convergence_leaves_the_stamp(make: Maker) -> None:
     url = make("postgresql 18", "drifted_002")
     chain.execute(url, "INSERT INTO api_keys (id, key_hash, user_id, tenant_id) VALUES ('k9', 'hash-1', 'u1', 't1')")
-    with pytest.raises(CommandError, match="1 duplicated values in 2 rows"):
+    with pytest.raises(CommandError, match="1 duplicated value in 2 rows"):
         chain.upgrade(url)
     assert chain.stamped(url) == ("002",)
 

@@ -225,8 +225,9 @@ def test_a_revision_may_take_more_locks_than_a_server_usually_has(
     assert list(drift.reference(project, project.graph(), "1a").tables) == ["t"]
 
 
-def test_what_memory_has_no_room_for_is_replayed_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+def test_what_memory_has_no_room_for_is_replayed_on_the_disk(
+    tmp_path: Path, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if owner.memory() is None:
         pytest.skip(f"{owner.MEMORY} has no {owner.ROOM >> 30} GiB to spare here")
     full = """DO $$ BEGIN IF starts_with(current_setting('data_directory'), '/dev/shm/') THEN

@@ -21,6 +21,7 @@ from afdb_helpers import signing
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.runbook import leaks
 
+pytestmark = pytest.mark.xdist_group("canary")  # a look at all processes sees what another test lets slip
 CANARY = "k4Nary-5e0b/p+w d"  # each of its encodings is another text
 QUOTED = "k4Nary-5e0b%2Fp%2Bw%20d"
 NEEDLES = {*leaks.shapes(CANARY), b"k4Nary", b"5e0b"}
