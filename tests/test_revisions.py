@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -410,6 +411,27 @@ def test_an_exception_on_the_way_ends_the_child_and_the_server_rolls_back(fresh:
     assert asked == ["ended"]
     assert _value(database, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'child'") == 0
     assert "t" not in _tables(database)
+
+
+@pytest.mark.parametrize(
+    "handler", [signal.default_int_handler, signal.SIG_IGN], ids=["a terminal's", "a background job's"]
+)
+def test_the_child_is_asked_to_leave_before_it_is_made_to(fresh: Project, database: str, handler: Any) -> None:
+    mark = fresh.ini.with_name("left")
+    patient = "op.execute('SELECT 1')\n    __import__('time').sleep(60)"
+    projects.add(fresh, "1a", None, f"try:\n    {patient}\nfinally:\n    open({str(mark)!r}, 'w').close()")
+
+    def fail(event: Event) -> None:
+        if event.get("sql") == "SELECT 1":
+            raise OSError("the journal's disk is full")
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(OSError, match="disk is full"):
+            _upgrade(fresh, database, on_event=fail)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert mark.exists(), "its `finally` blocks ran"
 
 
 # --- sessions

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -34,7 +35,6 @@ SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('tra
 """
 _SIGN = """DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$"""
-_SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text, left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
 
@@ -96,7 +96,7 @@ class Observer:
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
-            ask(connection, _SET.format(quoted(name), quoted(value)))
+            ask(connection, f"SELECT set_config({quoted(name)}, {quoted(value)}, false)")
         connection.connection.commit()
         facts = where(connection)
         with contextlib.suppress(Exception):  # hosted servers keep it to themselves, and a replica has no such place
@@ -257,14 +257,12 @@ def look_at_env(request: dict[str, Any], channel: Channel) -> None:
 
 def carry_out(request: dict[str, Any], channel: Channel) -> None:
     """Run one Alembic command; its own printed output goes to this process's standard output."""
-    gc.disable()  # nothing of what is imported now is garbage, neither here nor when Python leaves
     from alembic import command
 
     config = configuration(request)
     if request.get("describe"):
         request.update(describe(config, channel))
-    gc.freeze()
-    gc.enable()
+    gc.freeze()  # nothing of what was imported is garbage, neither here nor when Python leaves
     if request.get("observe"):
         Observer(channel, request)
     if request["command"] != "describe":
@@ -278,6 +276,7 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins with it ignored
     gc.set_threshold(200_000)  # or a sixth of the start is spent looking for garbage in what is being imported
     channel = Channel(int(sys.argv[1]))
     request = json.loads(sys.stdin.readline())
