@@ -59,7 +59,7 @@ def template(server: Server, command: str, rows: int) -> Iterator[str]:
 
 
 def matrix(server: Server, command: str, how: str, faults: int, rows: int, workers: int) -> list[crashes.Kill]:
-    """One fault for each (statement, moment), spread evenly over all of them until there are `faults`."""
+    """`faults` of them, at statements spread evenly over all, before, during and after one by turns."""
     revision = WAYS[command]
     fresh = server.create_database("fresh")
     chain.upgrade(fresh, revision)
@@ -68,8 +68,8 @@ def matrix(server: Server, command: str, how: str, faults: int, rows: int, worke
     with template(server, command, rows) as source, contextlib.ExitStack() as stack:
         killers = [stack.enter_context(crashes.killer()) for _ in range(1 if how in ALONE else workers)]
         whole = crashes.kill(killers[0], server, source, command, revision, 0, "after", wanted)
-        every = [(at, when) for at in range(1, whole.statements + 1) for when in crashes.WHEN]
-        chosen = [every[n * len(every) // faults] for n in range(faults)] if faults < len(every) else every
+        many = min(faults, whole.statements * len(crashes.WHEN))
+        chosen = [(1 + n * whole.statements // many, crashes.WHEN[n % len(crashes.WHEN)]) for n in range(many)]
 
         def share(number: int) -> list[crashes.Kill]:
             mine = chosen[number :: len(killers)]

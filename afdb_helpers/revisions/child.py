@@ -35,6 +35,7 @@ SELECT d.oid::bigint, d.datname::text, pg_is_in_recovery(), current_setting('tra
 """
 _SIGN = """DO $afdb$ BEGIN EXECUTE {};
 EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN RAISE WARNING 'no comment: %', SQLERRM; END $afdb$"""
+_SET = "SELECT set_config({}, {}, false)"
 _SYSTEM = "SELECT system_identifier::text, left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()"
 
 
@@ -96,7 +97,7 @@ class Observer:
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
-            ask(connection, f"SELECT set_config({quoted(name)}, {quoted(value)}, false)")
+            ask(connection, _SET.format(quoted(name), quoted(value)))
         connection.connection.commit()
         facts = where(connection)
         with contextlib.suppress(Exception):  # hosted servers keep it to themselves, and a replica has no such place
