@@ -148,9 +148,12 @@ def test_a_target_that_nobody_configured_is_named_with_those_there_are(here: Pat
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("curent", "Did you mean current?"),
-        ("records lst", "Did you mean list?"),
-        ("backups restor", "Did you mean restore?"),
+        ("curent", "'create', 'current'?"),
+        ("records lst", "Did you mean 'list'?"),
+        ("backups restor", "Did you mean 'restore'?"),
+        ("keys nwe", "Did you mean 'new'?"),
+        ("costs refrsh", "Did you mean 'refresh'?"),
+        ("run discvery", "the nearest: discovery"),
         ("qqqq", "No such command 'qqqq'"),
         ("run discovery -p target=production", "say -p NAME VALUE"),
         ("apply --approve nonsense", "'nonsense' is not a plan's digest"),

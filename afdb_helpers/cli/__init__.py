@@ -8,7 +8,6 @@ import sys
 import click
 
 from afdb_helpers import report
-from afdb_helpers.cli import options
 from afdb_helpers.errors import AfdbError
 
 COMMANDS = {  # name: (section, module of this package, what it does)
@@ -36,15 +35,15 @@ COMMANDS = {  # name: (section, module of this package, what it does)
 }
 
 
-class Commands(options.Near):
+class Commands(click.Group):
     """Commands by section, each imported when it is called: `--help` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         if cmd_name not in COMMANDS:
-            return None
+            raise click.exceptions.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
         from importlib import import_module
 
         command: click.Command = getattr(import_module(f"afdb_helpers.cli.{COMMANDS[cmd_name][1]}"), cmd_name)

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
-from afdb_helpers.cli import options
 from afdb_helpers.cli.show import say
 
 _ID = click.argument("backup_id", metavar="ID", default="latest")
 
 
-@click.group(cls=options.Near)
+@click.group()
 def backups() -> None:
     """List, prove, restore, upload and delete backups; `afdb run backup` makes them."""
 

@@ -14,21 +14,6 @@ INI = "Another project's alembic.ini."
 PYTHON = "That project's own interpreter."
 
 
-class Near(click.Group):
-    """A group that names the nearest of its commands where there is none of that name."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        commands = self.list_commands(ctx)
-        if args and args[0] not in commands and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            if near := get_close_matches(args[0], commands, n=1):
-                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]}?")
-        return super().resolve_command(ctx, args)
-
-
 def target(command: Command) -> Command:
     return click.option("--target", default="default", show_default=True, help="The target's name.")(command)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from afdb_helpers.cli import options, records_pages
+from afdb_helpers.cli import records_pages
 from afdb_helpers.cli.show import say
 from afdb_helpers.errors import Refused, Unavailable
 
 
-@click.group(cls=options.Near)
+@click.group()
 def records() -> None:
     """List, show and check what runs have left."""
 
