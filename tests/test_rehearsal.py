@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from afdb_helpers import backup, catalog, lint, rehearsal, targets
+from afdb_helpers import backup, catalog, lint, rehearsal, revisions, targets
 from afdb_helpers.backup import Backup
 from afdb_helpers.embedded_postgres import Server
 from afdb_helpers.errors import ConfigError, Refused
@@ -255,7 +255,8 @@ def test_what_was_measured_weighs_in_the_findings_and_a_providers_schema_bars_th
 
 def rehearsed(**facts: Any) -> Rehearsal:
     """A rehearsal of 3 s: a scan of `big` from 1.0 to 2.0 within a lock on it from 0.5 to 2.5."""
-    scan = {"n": 2, "sql": "ALTER TABLE big ALTER x SET NOT NULL", "begin": 1.0, "seconds": 1.0, "locks": []}
+    scan = {"n": 2, "sql": "ALTER TABLE big ALTER x SET NOT NULL", "begin": 1.0, "seconds": 1.0, "locks": [],
+            "changes": True}  # fmt: skip
     holds = (
         Hold("big", "AccessExclusiveLock", 1, 0.5, 2.5),
         Hold("small", "ShareLock", 1, 0.5, 1.0),
@@ -283,7 +284,7 @@ def test_the_forecast_stretches_each_statement_by_the_size_of_its_tables() -> No
 
 def test_all_that_are_blocked_longest_are_named() -> None:
     held = [Hold(name, "AccessExclusiveLock", 1, 0.0, end) for name, end in (("a", 1.0004), ("b", 1.0), ("c", 0.5))]
-    said = result.locks([*held, Hold("d", "ShareLock", 1, 0.0, 1.0)]).headline
+    said = result.locks([*held, Hold("d", "ShareLock", 1, 0.0, 1.0)], {}).headline
     assert said == "locks: the longest blocks reads and writes of a, b for 1.000 s"
 
 
@@ -303,7 +304,8 @@ def test_the_plan_holds_the_rehearsed_sql_and_fits_only_the_database_that_was_ba
     target: Target, found: Backup, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFDB_BACKUPS", str(found.path.parent))
-    project = chain('op.execute("CREATE INDEX ix ON users (price)")')
+    twice = 'op.execute("LOCK TABLE users IN EXCLUSIVE MODE")\n'
+    project = chain(f'{twice}{twice}op.execute("SELECT 1")\nop.execute("CREATE INDEX ix ON users (price)")')
     result = rehearsal.rehearse(found, project, revision="two")
     with target.connect() as connection:
         assert rehearsal.choose("latest", connection).id == found.id
@@ -311,6 +313,12 @@ def test_the_plan_holds_the_rehearsed_sql_and_fits_only_the_database_that_was_ba
     assert plan.content["sql"] == result.sql
     assert plan.content["to"] == "two"
     assert "CREATE INDEX ix ON users (price)" in plan.content["sql"]
+    for row in (*result.rows, *result.brief):
+        assert row["statement"] == revisions.short(plan.content["sql"][row["n"] - 1]), "one number for a statement"
+    taken = {row["lock"]: plan.content["sql"][row["from"] - 1] for row in result.locks.rows}
+    assert taken["ExclusiveLock"].startswith("LOCK TABLE")
+    assert taken["ShareLock"].startswith("CREATE INDEX")
+    assert prediction.make(result, result.sizes).rows[0]["from"] in {row["n"] for row in result.brief}
     with session(target.secret_url()) as cursor:
         cursor.execute("ALTER TABLE users ADD COLUMN more int")
         with target.connect() as connection:

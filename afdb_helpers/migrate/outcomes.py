@@ -159,14 +159,15 @@ def migration(
     direction: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
 ) -> Migration:
     done = [s for s in outcome.statements if revisions.changes(s["sql"])]
+    places = {sql: place for place, sql in enumerate(dict.fromkeys(s["sql"] for s in done), 1)}
     rows = [
         {
-            "n": number,
+            "n": places[s["sql"]],
             "statement": revisions.short(s["sql"]),
             "seconds": s.get("seconds"),
             "rows": s.get("rows"),
         }
-        for number, s in enumerate(done, 1)
+        for s in done
     ]
     here, there = (", ".join(state["revisions"]) or "nothing" for state in (before, after))
     changed = before != after

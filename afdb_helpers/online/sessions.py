@@ -6,16 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SETTINGS = {
-    "application_name": "afdb alembic",
-    "client_connection_check_interval": "2s",  # a statement ends with its client, where the system can tell
-    "idle_in_transaction_session_timeout": "5min",
-}
-_SET = (
-    "SELECT set_config(s.name, given.value, false) FROM pg_settings s JOIN unnest(CAST(:names AS text[]),"
-    " CAST(:given AS text[])) AS given (name, value) USING (name) WHERE s.source NOT IN ('client', 'session')"
-)
-_GIVEN = {"names": list(SETTINGS), "given": list(SETTINGS.values())}
+# a statement ends with its client, where the system can tell
+_SET = """
+SELECT set_config(name, given.value, false) FROM pg_settings JOIN (VALUES
+  ('application_name', 'afdb alembic'), ('client_connection_check_interval', '2s'),
+  ('idle_in_transaction_session_timeout', '5min')) given (name, value) USING (name)
+WHERE source NOT IN ('client', 'session')
+""".strip()
 
 
 def mark(engine: sa.Engine) -> None:
@@ -25,10 +22,10 @@ def mark(engine: sa.Engine) -> None:
     def _connect(session: Any, _record: Any) -> None:
         session.autocommit = True
         with session.cursor() as cursor:
-            cursor.execute(_SET.replace(":names", "%(names)s").replace(":given", "%(given)s"), _GIVEN)
+            cursor.execute(_SET)
         session.autocommit = False
 
 
 def settle(connection: sa.Connection) -> None:
     """Set them on a connection that another project's env.py made; what the session set itself stays."""
-    connection.execute(sa.text(_SET), _GIVEN)
+    connection.exec_driver_sql(_SET)

@@ -160,7 +160,7 @@ def _rehearsed(copy: Copy, backup: Backup, move: _Move, back: WayBack) -> Rehear
         tried = bool(done) and not wrong and move.direction == "upgrade"
         schema = _converged(copy, move) if move.direction == "repair" and not wrong else Report(headline="")
         back_again = _way_back(copy, backup, move.project, before, seen, back, tried=tried)
-    locks, ok = result.locks(seen.holds), not wrong and data.ok and back_again.ok and schema.ok
+    locks, ok = result.locks(seen.holds, result.numbers(done)), not wrong and data.ok and back_again.ok and schema.ok
     said = wrong or result.said(before, after, seconds, done, data, back_again)
     parts = [locks, data, result.disk(disk), back_again, *([schema] if schema.headline else [])] if done else []
     refused = result.refusal(endings.as_asked(outcome.error, before, _lossy(move, backup)))

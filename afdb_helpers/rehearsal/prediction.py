@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from afdb_helpers import catalog
 from afdb_helpers.rehearsal import timeline
-from afdb_helpers.rehearsal.result import BLOCKS, Rehearsal, Statement
+from afdb_helpers.rehearsal.result import BLOCKS, Rehearsal, Statement, numbers
 from afdb_helpers.rehearsal.watch import Hold
 from afdb_helpers.report import Picture, Report
 
@@ -48,7 +48,7 @@ def make(rehearsed: Rehearsal, now: Mapping[str, int]) -> Report:
     clock = Clock([s for s in rehearsed.statements if s["seconds"]], stretched)
     holds = tuple(replace(hold, begin=clock(hold.begin), end=clock(hold.end)) for hold in rehearsed.holds)
     total = clock(rehearsed.seconds)
-    rows = tuple(_rows(rehearsed.holds, holds))
+    rows = tuple(_rows(rehearsed.holds, holds, numbers(rehearsed.statements)))
     grown = f"{sum(now.values()) / (sum(rehearsed.sizes.values()) or 1):.1f} times the backup's bytes"
     if not rows:
         return Report(headline=f"forecast: {total:.1f} s, no table blocked; the target has {grown}")
@@ -96,7 +96,9 @@ def _factor(statement: Statement, before: Mapping[str, int], now: Mapping[str, i
     return sum(now[name] for name in names) / then if then else 1.0
 
 
-def _rows(measured: Sequence[Hold], predicted: Sequence[Hold]) -> Iterable[dict[str, Any]]:
+def _rows(
+    measured: Sequence[Hold], predicted: Sequence[Hold], known: Mapping[int, int]
+) -> Iterable[dict[str, Any]]:
     """The longest, by what it blocks and then by how long."""
     longest: dict[tuple[str, str], dict[str, Any]] = {}
     for was, will in zip(measured, predicted, strict=True):
@@ -107,10 +109,10 @@ def _rows(measured: Sequence[Hold], predicted: Sequence[Hold]) -> Iterable[dict[
             "measured s": round(was.end - was.begin, 3),
             "predicted s": round(will.end - will.begin, 3),
             "lock": will.lock,
-            "from": will.statement,
+            "from": known.get(will.statement),
         }
-        known = longest.get((will.relation, blocks))
-        if known is None or row["predicted s"] > known["predicted s"]:
+        longer = longest.get((will.relation, blocks))
+        if longer is None or row["predicted s"] > longer["predicted s"]:
             longest[will.relation, blocks] = row
     order = list(dict.fromkeys(BLOCKS.values()))
     return sorted(longest.values(), key=lambda row: (order.index(row["blocks"]), -row["predicted s"]))

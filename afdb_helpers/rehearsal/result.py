@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,16 +92,26 @@ def _statement(seen: Mapping[str, Any], facts: Mapping[str, Any]) -> Statement:
             "temporary": facts.get("temporary"), "alone": seen["alone"], "changes": changes}  # fmt: skip
 
 
-def locks(holds: Iterable[Hold]) -> Report:
-    """For each relation that was there before, the longest hold of each lock that something waits for."""
+def numbers(done: Iterable[Statement]) -> dict[int, int]:
+    """Each changing statement's number in the plan, where equal ones have one, by that among all that were sent."""
+    changing = {one["n"]: one["sql"] for one in done if one["changes"]}
+    places = {sql: place for place, sql in enumerate(dict.fromkeys(changing.values()), 1)}
+    return {n: places[sql] for n, sql in changing.items()}
+
+
+def locks(holds: Iterable[Hold], known: Mapping[int, int]) -> Report:
+    """For each relation that was there before, the longest hold of each lock that something waits for.
+
+    `known` has the plan's `numbers` of the statements that took them.
+    """
     longest: dict[tuple[str, str], Hold] = {}
     for hold in holds:
-        known = longest.get((hold.relation, hold.lock))
-        if hold.lock in BLOCKS and (known is None or hold.end - hold.begin > known.end - known.begin):
+        longer = longest.get((hold.relation, hold.lock))
+        if hold.lock in BLOCKS and (longer is None or hold.end - hold.begin > longer.end - longer.begin):
             longest[hold.relation, hold.lock] = hold
     rows: list[dict[str, Any]] = [
         {"relation": hold.relation, "lock": hold.lock, "blocks": BLOCKS[hold.lock],
-         "seconds": round(hold.end - hold.begin, 3), "from": hold.statement}
+         "seconds": round(hold.end - hold.begin, 3), "from": known.get(hold.statement)}
         for hold in longest.values()
     ]  # fmt: skip
     rows.sort(key=lambda row: (list(BLOCKS).index(row["lock"]), -row["seconds"]))
@@ -152,7 +162,7 @@ def wrong(outcome: Outcome, done: tuple[Statement, ...], after: tuple[str, ...],
     if outcome.error:
         said = f"{outcome.error['kind']}: {outcome.error['message'].strip().splitlines()[0]}"
         open_ = [statement for statement in done if statement["seconds"] is None]
-        where = f"at statement {open_[-1]['n']}, {revisions.short(open_[-1]['sql'])!r}: " if open_ else ""
+        where = f"at {revisions.short(open_[-1]['sql'])!r}: " if open_ else ""
         return f"failed {where}{said}"
     if wanted not in after:
         return f"ended without an error, and the copy is at {', '.join(after) or 'no revision'}, not at {wanted}"
@@ -180,21 +190,21 @@ def said(
     return f"{start} → {end} in {seconds:.1f} s, {changing}; {data.headline}; {back.headline}"
 
 
-def rows(done: Iterable[Statement]) -> tuple[Row, ...]:
-    """Each statement that changes something."""
-    return tuple(_row(statement) for statement in done if statement["changes"])
+def rows(done: Sequence[Statement]) -> tuple[Row, ...]:
+    """Each statement that changes something, under its number in the plan."""
+    known = numbers(done)
+    return tuple(_row(statement, known[statement["n"]]) for statement in done if statement["n"] in known)
 
 
-def brief(done: Iterable[Statement]) -> tuple[Row, ...]:
+def brief(done: Sequence[Statement]) -> tuple[Row, ...]:
     """The same with equal ones as one; a failed one stands alone."""
-    changing = [statement for statement in done if statement["changes"]]
-    return folded(map(_row, changing), ((one["sql"], one["seconds"] is None) for one in changing))
+    return folded(rows(done), ((one["sql"], one["seconds"] is None) for one in done if one["changes"]))
 
 
-def _row(statement: Statement) -> dict[str, Any]:
+def _row(statement: Statement, number: int) -> dict[str, Any]:
     taken = (f"{relation} {mode.removesuffix('Lock')}" for relation, mode in statement["locks"])
     return {
-        "n": statement["n"],
+        "n": number,
         "statement": revisions.short(statement["sql"]),
         "seconds": statement["seconds"],
         "rows": statement["rows"],
