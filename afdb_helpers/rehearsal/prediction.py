@@ -96,9 +96,7 @@ def _factor(statement: Statement, before: Mapping[str, int], now: Mapping[str, i
     return sum(now[name] for name in names) / then if then else 1.0
 
 
-def _rows(
-    measured: Sequence[Hold], predicted: Sequence[Hold], known: Mapping[int, int]
-) -> Iterable[dict[str, Any]]:
+def _rows(measured: Sequence[Hold], predicted: Sequence[Hold], known: Mapping[int, int]) -> Iterable[dict[str, Any]]:
     """The longest, by what it blocks and then by how long."""
     longest: dict[tuple[str, str], dict[str, Any]] = {}
     for was, will in zip(measured, predicted, strict=True):
