@@ -799,7 +799,7 @@ def test_the_latest_backup_is_the_newest_proven_one_of_that_very_database(
         backup.find("latest", identity=other, store=folder)
     with pytest.raises(Refused, match="of another database"):
         backup.find(copied.id, identity=other, store=folder)
-    with pytest.raises(Refused, match=r"no backup \.\./x") as caught:
+    with pytest.raises(ConfigError, match=r"no backup \.\./x") as caught:
         backup.find("../x", store=folder)
     assert copied.id in caught.value.why
     assert caught.value.do == "afdb backups list"

@@ -88,8 +88,16 @@ def test_a_command_of_the_page_that_fails_would_be_seen(tmp_path: Path, made: Ba
     environment["PATH"] = f"{commandline.AFDB.parent}:{environment['PATH']}"
     done = subprocess.run(["bash", "-eu", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True,
                           check=False)  # fmt: skip
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert "no backup 20200101T000000Z-none-0000" in done.stderr
+
+
+def test_an_id_that_names_nothing_is_bad_input_of_a_backup_as_of_a_record(tmp_path: Path, made: Backup) -> None:
+    for words in (("backups", "prove"), ("records", "show")):
+        done = afdb(*words, "20200101T000000Z-none-0000", cwd=tmp_path)
+        assert (done.returncode, "afdb " + words[0] + " list" in done.stderr) == (2, True), done.stderr
+    shutil.rmtree(made.path)
+    assert afdb("backups", "prove", cwd=tmp_path).returncode == 3, "none is proven: the request is a good one"
 
 
 def corrupt(made: Backup) -> None:

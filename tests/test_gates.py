@@ -104,6 +104,8 @@ def _spoil(prepared: Prepared, how: str) -> MigrationPlan:
     dumped = next(path for path in sorted((folder / "dump").iterdir()) if path.suffix == ".gz" or path.stat().st_size)
     raw = dumped.read_bytes()
     match how:
+        case "gone":
+            folder.rename(prepared.store / "elsewhere")
         case "unproven":
             (folder / "proof.json").unlink()
         case "altered":
@@ -116,6 +118,7 @@ def _spoil(prepared: Prepared, how: str) -> MigrationPlan:
 
 
 SPOILT = {
+    "gone": "the one that was rehearsed on",
     "unproven": "is unproven",
     "altered": "was altered since it was proven",
     "of another database": "is of another database or server",

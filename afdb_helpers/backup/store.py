@@ -213,8 +213,8 @@ def last_size(where: Path, identity: Mapping[str, Any]) -> int | None:
 def find(reference: str = "latest", *, identity: Identity | None = None, store: Store | None = None) -> Backup:
     """A backup by its id, or the latest proven one; of the database that `identity` names, where one is given.
 
-    Raises `Refused` when there is none, or when the named one is of another database. One named by its id may be in any
-    state: `state` says which.
+    Raises `ConfigError` when no backup has that id, `Refused` when none is proven, or the named one is of another
+    database. One named by its id may be in any state: `state` says which.
     """
     found = listing(store).backups
     wanted = [one for one in found if one.id == reference or (reference == "latest" and one.state == "proven")]
@@ -229,8 +229,10 @@ def find(reference: str = "latest", *, identity: Identity | None = None, store: 
             why=f"{wanted[0].id} is of another database or server",
             do="afdb run backup --target NAME for the target at hand",
         )
-    do = "afdb run backup --target NAME" if reference == "latest" else "afdb backups list"
-    raise Refused(f"{kind} in {address(store) or home(store)}", why=f"there: {have}", do=do)
+    what, why = f"{kind} in {address(store) or home(store)}", f"there: {have}"
+    if reference == "latest":
+        raise Refused(what, why=why, do="afdb run backup --target NAME")
+    raise ConfigError(what, why=why, do="afdb backups list")
 
 
 def _content(path: Path) -> bytes | None:

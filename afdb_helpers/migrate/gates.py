@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from afdb_helpers import backup as backups
 from afdb_helpers import catalog, drift, hazards, targets
 from afdb_helpers.backup import Backup
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import ConfigError, Refused
 from afdb_helpers.migrate import approvals, outcomes
 from afdb_helpers.migrate.adoption import differences
 from afdb_helpers.migrate.approvals import Approval
@@ -122,7 +122,10 @@ def backed_up(
         return open_
     if rehearsal is None:
         raise _unsafe(plan, target, "none was rehearsed on")
-    found = backups.find(rehearsal["backup"])
+    try:
+        found = backups.find(rehearsal["backup"])
+    except ConfigError as gone:  # the rehearsal named it, not whoever asks
+        raise _unsafe(plan, target, f"{gone.what}: the one that was rehearsed on") from None
     if wrong := _amiss(found, plan, max_age):
         raise _unsafe(plan, target, f"backup {found.id} {wrong}")
     note("evidence", kind="backup", id=found.id, sha256=found.seal.removeprefix("sha256:"))
