@@ -364,6 +364,7 @@ def test_prepared_it_is_refused_unless_approved_and_at_a_terminal_the_databases_
     production: Run, checkout: Path, url: str
 ) -> None:
     approved = prepare(production, checkout)
+    records = sorted(checkout.glob("records/*"))
     for wrong, why in {
         ("--approve", f"sha256:{'0' * 64}", *GIVEN): "is not approved",
         ("--approve", approved): "--approver and --change-ref and --reason not given",
@@ -373,6 +374,8 @@ def test_prepared_it_is_refused_unless_approved_and_at_a_terminal_the_databases_
         assert done.returncode == 3
         assert why in done.stdout + done.stderr
         assert "after: 001" in done.stdout
+    assert sorted(checkout.glob("records/*")) == records, "refused before a run began"
+    assert len(records) == 5, "three runs, the ledger and the index"
     assert len(tables(checkout, url)) == 8
     answers = [
         ("type the database's name", name_of(url)),
