@@ -196,6 +196,24 @@ def test_printed_the_first_page_answers_the_eight_questions(shown: Shown) -> Non
     assert "line 3" not in first
 
 
+def _beyond(page: Page) -> int:
+    """By how many pixels the widest table is wider than an A4 page between its margins."""
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 695, "height": 1000})
+    return int(page.evaluate("Math.max(...[...document.querySelectorAll('table')].map(t => t.offsetWidth)) - 695"))
+
+
+def test_printed_a_table_of_eight_columns_is_no_wider_than_the_page(shown: Shown) -> None:
+    long = "https://www.digitalocean.com/pricing/droplets"
+    row = {"item": "Plan", "from": "cloudflare-r2-standard-one", "quantity": "1 month", "file": "001_initial_migration.py",
+           "USD": 300.0, "note": "as stated in the workload, and not asked of anybody else", "source": long,
+           "as of": "2026-09-20"}  # fmt: skip
+    made = _page(_cell(_markup(Report(headline="a bill", rows=(row, row))._repr_html_())))
+    assert _beyond(shown(made)) <= 0
+    kept = made.replace("white-space: normal;", "").replace("Content-Security-Policy", "x-nothing")
+    assert _beyond(shown(kept)) > 0, "the control: names kept on one line run over the edge"
+
+
 def test_printed_the_list_of_records_wastes_no_paper(shown: Shown) -> None:
     runs = [{**run, "headline": "every value preserved; " * 8} for run in _runs(6)]
     for scheme in ("light", "dark"):
