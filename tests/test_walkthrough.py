@@ -1,4 +1,4 @@
-"""What the workflow's page and the GitHub workflow tell an operator to do is done here, line by line."""
+"""What the tutorial and the GitHub workflow tell an operator to do is done here, line by line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "migrations-workflow.md"
+PAGE = ROOT / "docs" / "tutorial.md"
 WORKFLOW = ROOT / ".github" / "workflows" / "migrate-production.yml"
 pytestmark = pytest.mark.xdist_group("walkthrough")
 
@@ -49,19 +49,23 @@ def bash(script: str, environment: dict[str, str], cwd: Path = ROOT) -> subproce
     )
 
 
-def blocks(heading: str, language: str) -> list[str]:
-    section = PAGE.read_text().split(f"\n{heading}\n")[1].split("\n## ")[0]
-    return re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+def commands() -> str:
+    """The page's shell blocks from where a production is at hand, one after the other."""
+    said = PAGE.read_text().split("\n## 2. ")[1]
+    return "".join(re.findall(r"```sh\n(.*?)```", said, flags=re.DOTALL)).replace("source .venv/bin/activate\n", "")
 
 
-def test_from_zero_to_production_as_the_page_says(shell: dict[str, str], tmp_path: Path) -> None:
-    before, after = blocks("## From zero to production", "sh")
+def test_the_tutorial_is_true_line_by_line(shell: dict[str, str], tmp_path: Path) -> None:
+    before, protected, then = commands().partition("afdb upgrade --target production\n")
+    preparing, plan, after = then.partition("afdb plan --target production --format markdown\n")
     url = re.search(r"PRODUCTION_DATABASE_URL=\$\((.*?)\)", before)
     assert url
     shell["PRODUCTION_DATABASE_URL"] = bash(url[1], shell).stdout.strip()
-    prepared = bash(before.replace(url[0], "PRODUCTION_DATABASE_URL"), shell)
+    assert bash(before.replace(url[0], "PRODUCTION_DATABASE_URL"), shell).stdout == "001\n"
+    refused = bash(protected, shell)
+    assert (refused.returncode, "is protected" in refused.stderr) == (3, True)
+    prepared = bash(preparing + plan, shell)
     assert prepared.returncode == 0, prepared.stdout + prepared.stderr
-    assert prepared.stdout.startswith("001\n")
     digest = re.search(r"^digest: (sha256:\w{64})$", prepared.stdout, flags=re.MULTILINE)
     assert digest
     assert f"Digest `{digest[1]}`" in prepared.stdout  # the plan for the approver, in Markdown
@@ -80,19 +84,6 @@ def test_from_zero_to_production_as_the_page_says(shell: dict[str, str], tmp_pat
     given = ["approve", "approver", "change_ref", "direction", "reason", "revision", "target"]
     assert approval["parameters_given"] == given, "what was left at its default was not given"
     assert (approval["approval"]["approver"], approval["approval"]["digest"]) == ("alice", digest[1])
-
-
-def test_the_tutorial_goes_the_same_way() -> None:
-    """Its commands are those that are run above, and one that is refused (`test_a_protected_target_is_not_written`)."""
-    said = (ROOT / "docs" / "tutorial.md").read_text().split("## 2. ")[1]
-    lines = [line for block in re.findall(r"```sh\n(.*?)```", said, flags=re.DOTALL) for line in block.splitlines()]
-    shown = [line.split("  #")[0].strip() for line in lines if not line.startswith("source ")]
-    run = [
-        line.split("  #")[0].strip()
-        for block in blocks("## From zero to production", "sh")
-        for line in block.splitlines()
-    ]
-    assert [line for line in shown if line != "afdb upgrade --target production"] == run
 
 
 # --- the GitHub workflow
