@@ -205,9 +205,9 @@ def _beyond(page: Page) -> int:
 
 def test_printed_a_table_of_eight_columns_is_no_wider_than_the_page(shown: Shown) -> None:
     long = "https://www.digitalocean.com/pricing/droplets"
-    row = {"item": "Plan", "from": "cloudflare-r2-standard-one", "quantity": "1 month", "file": "001_initial_migration.py",
-           "USD": 300.0, "note": "as stated in the workload, and not asked of anybody else", "source": long,
-           "as of": "2026-09-20"}  # fmt: skip
+    row = {"item": "Plan", "from": "cloudflare-r2-standard-one", "quantity": "1 month",
+           "file": "001_initial_migration.py", "USD": 300.0, "as of": "2026-09-20", "source": long,
+           "note": "as stated in the workload, and not asked of anybody else"}  # fmt: skip
     made = _page(_cell(_markup(Report(headline="a bill", rows=(row, row))._repr_html_())))
     assert _beyond(shown(made)) <= 0
     kept = made.replace("white-space: normal;", "").replace("Content-Security-Policy", "x-nothing")

@@ -364,18 +364,20 @@ def test_prepared_it_is_refused_unless_approved_and_at_a_terminal_the_databases_
     production: Run, checkout: Path, url: str
 ) -> None:
     approved = prepare(production, checkout)
-    records = sorted(checkout.glob("records/*"))
     for wrong, why in {
         ("--approve", f"sha256:{'0' * 64}", *GIVEN): "is not approved",
         ("--approve", approved): "--approver and --change-ref and --reason not given",
         ("--approve", approved, *GIVEN[2:], "--approver", getpass.getuser()): "cannot approve what",
     }.items():
+        before = list(checkout.glob("records/*-migration-*"))
         done = production("upgrade", *wrong)
         assert done.returncode == 3
         assert why in done.stdout + done.stderr
         assert "after: 001" in done.stdout
-    assert sorted(checkout.glob("records/*")) == records, "refused before a run began"
-    assert len(records) == 5, "three runs, the ledger and the index"
+        tried = len(list(checkout.glob("records/*-migration-*"))) - len(before)
+        assert tried == ("not given" not in why), (
+            "what was left out is asked for before a run begins; an attempt is kept"
+        )
     assert len(tables(checkout, url)) == 8
     answers = [
         ("type the database's name", name_of(url)),

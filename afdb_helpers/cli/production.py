@@ -156,24 +156,22 @@ def carry_out(target: Target, plan: MigrationPlan, given: dict[str, Any], *, ask
     asked_for = {k: v for k, v in given.items() if v is not None and v is not False and v != ""}
     texts = {k: "true" if v is True else v for k, v in asked_for.items()}
     try:
-        _insist_on_approval(target, plan, given)
+        _insist_on_reasons(target, given)
         run([("migration", texts), *((name, {"target": target.name}) for name in then)])
     finally:
         click.echo(f"after: {_stamped(target)}")
 
 
-def _insist_on_approval(target: Target, plan: MigrationPlan, given: Mapping[str, Any]) -> None:
-    """The run's own gate, asked before it begins: what it would refuse needs no kernel, and leaves no record."""
+def _insist_on_reasons(target: Target, given: Mapping[str, Any]) -> None:
+    """What was left out is asked for before a run begins; whom and what an approval may approve is the run's to say."""
     from afdb_helpers.migrate import approvals, gates
-    from afdb_helpers.runbook import provenance
 
-    if not target.protected:
-        return
-    said = approvals.given(
-        target=target.name, digest=given["approve"], approver=given["approver"], change_ref=given["change_ref"],
-        reason=given["reason"], file=given["approval"],
-    )  # fmt: skip
-    gates.approval(plan, target, said, actors=provenance.actors(provenance.who()), emergency=given["emergency"])
+    if target.protected:
+        said = approvals.given(
+            target=target.name, digest=given["approve"], approver=given["approver"], change_ref=given["change_ref"],
+            reason=given["reason"], file=given["approval"],
+        )  # fmt: skip
+        gates.complete(said, emergency=given["emergency"])
 
 
 def run(steps: list[tuple[str, dict[str, Any]]]) -> RunResult:

@@ -132,6 +132,17 @@ def backed_up(
     return _opened(plan, "backed_up", f"backed up: {found.headline}, {_age(found):.1f} h old")
 
 
+def complete(given: Approval, *, emergency: bool = False) -> None:
+    """Raises `Refused` where it is not said who approved, under which change number, or why."""
+    needed = {"--approver": given.approver or emergency, "--change-ref": given.change_ref, "--reason": given.reason}
+    if missing := [name for name, value in needed.items() if not value]:
+        raise Refused(
+            f"{' and '.join(missing)} not given",
+            why="whoever reads the record in a year has to learn who wanted this done, and why",
+            do=f"run again with {' and '.join(missing)}",
+        )
+
+
 def approval(
     plan: MigrationPlan,
     target: Target,
@@ -156,13 +167,7 @@ def approval(
             why=f"{said}; the plan, made anew from the database and the files, is {plan.digest}",
             do=f"have somebody read `afdb plan {_read(plan)}--target {target.name}`; then: {asked(plan, target)}",
         )
-    needed = {"--approver": given.approver or emergency, "--change-ref": given.change_ref, "--reason": given.reason}
-    if missing := [name for name, value in needed.items() if not value]:
-        raise Refused(
-            f"{' and '.join(missing)} not given",
-            why="whoever reads the record in a year has to learn who wanted this done, and why",
-            do=f"run again with {' and '.join(missing)}",
-        )
+    complete(given, emergency=emergency)
     if not emergency and (self_ := approvals.same_person(given.approver, actors)):
         raise Refused(
             f"{self_} cannot approve what {self_} runs",

@@ -29,11 +29,6 @@ def who(environ: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     }
 
 
-def actors(who: Mapping[str, str | None]) -> tuple[str, ...]:
-    """The names in it of whoever runs this: OS user, CI actor, git author."""
-    return tuple(name for key in ("os_user", "ci_actor", "git_author") if (name := who.get(key)))
-
-
 def git(path: Path) -> dict[str, Any]:
     """The commit that the file at `path` belongs to and whether the work tree differs; nulls outside a repository."""
     sha = _git("rev-parse", "HEAD", cwd=path.parent)

@@ -73,7 +73,8 @@ class Run:
     @property
     def actors(self) -> tuple[str, ...]:
         """The names of whoever runs this: OS user, CI actor, git author."""
-        return provenance.actors(self._record.data["who"])
+        who = self._record.data["who"]
+        return tuple(who[key] for key in ("os_user", "ci_actor", "git_author") if who.get(key))
 
     def note(self, event: str, **facts: Any) -> None:
         """Append to the journal; durable before it returns, so a `change.intent` stands before the change."""
