@@ -12,7 +12,7 @@ import projects
 import pytest
 import sqlalchemy as sa
 
-from afdb_helpers import discovery, revisions, targets
+from afdb_helpers import catalog, discovery, revisions, targets
 from afdb_helpers.discovery import advising, screen
 from afdb_helpers.drift import replaying
 from afdb_helpers.embedded_postgres import Server
@@ -243,6 +243,29 @@ def test_the_target_is_asked_while_the_models_are_compared(
         found = discovery.look(connection, at, folder=project.ini.parent)
     assert found.models.headline == "the target was asked: True"
     assert found.server.headline.startswith("PostgreSQL 18")
+    assert found.state.headline == f"at {SECOND} (head)"
+
+
+def test_the_schema_is_read_while_the_project_is(
+    at_head: str, project: Project, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other the project would wait in vain."""
+    read, snapshot, in_folder, waited = threading.Event(), catalog.snapshot, discovery.project, list[bool]()
+
+    def seen(connection: sa.Connection) -> catalog.Catalog:
+        read.set()
+        return snapshot(connection)
+
+    def waiting(*given: Any, **more: Any) -> discovery.chain.Found:
+        waited.append(read.wait(30))
+        return in_folder(*given, **more)
+
+    monkeypatch.setattr(catalog, "snapshot", seen)
+    monkeypatch.setattr(screen, "in_folder", waiting)
+    at = targets.parse("x", new_database(template=at_head), {})
+    with at.connect() as connection:
+        found = discovery.look(connection, at, folder=project.ini.parent, models=False)
+    assert waited == [True]
     assert found.state.headline == f"at {SECOND} (head)"
 
 

@@ -106,7 +106,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     replay = replaying.replay
 
-    def watched(project: Project, revision: str, make: replaying.Make) -> tuple[str, Catalog]:
+    def watched(project: Project, revision: str, make: replaying.Make) -> str:
         seen.append(revision)
         return replay(project, revision, make)
 
@@ -118,6 +118,37 @@ def test_a_second_call_replays_nothing(project: Project, graph: Graph, replays: 
     first = drift.reference(project, graph, projects.FIRST, dialect="sqlite")
     assert drift.reference(project, graph, projects.FIRST, dialect="sqlite").digest == first.digest
     assert replays == [projects.FIRST]
+
+
+LOGS = """
+from sqlalchemy import event
+@event.listens_for(pool.Pool, "connect")
+def logs(raw, record):
+    raw.execute("PRAGMA journal_mode=WAL")
+    logs.me, logs.raw = logs, raw
+from alembic import context
+"""
+
+
+def test_what_a_session_left_in_sqlites_log_is_part_of_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child of a replay does not close what env.py leaves open."""
+    ours, plain = projects.small(tmp_path / "ours"), projects.small(tmp_path / "plain")
+    env = ours.ini.parent / "migrations" / "env.py"
+    text = env.read_text().replace("poolclass=pool.NullPool", "poolclass=pool.QueuePool")
+    env.write_text(text.replace("from alembic import context\n", "", 1).replace("\nconfig =", LOGS + "\nconfig =", 1))
+    logged, schema = list[bool](), replaying._schema
+
+    def seen(url: str) -> Catalog:
+        logged.append(Path(f"{url.removeprefix('sqlite+pysqlite:///')}-wal").exists())
+        return schema(url)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")  # their revisions are the same
+    monkeypatch.setattr(replaying, "_schema", seen)
+    made = [drift.reference(one, one.graph(), projects.SECOND, dialect="sqlite") for one in (plain, ours)]
+    assert logged == [False, True]
+    assert made[0].digest == made[1].digest
 
 
 def test_a_changed_file_makes_a_new_reference_and_a_later_one_does_not(tmp_path: Path, replays: list[str]) -> None:

@@ -87,8 +87,9 @@ def models(found: Project | None, *, major: int | None = None) -> Report:
 
 def _compare(found: Project, major: int | None) -> Report:
     graph = found.graph()
-    with drift.replayed(found, graph, graph.head(), major=major) as url:
-        outcome = revisions.run(found.ini, {"command": "check", "url": url}, python=found.python)
+    with drift.replayed(found, graph, graph.head(), major=major) as (url, look):
+        request = {"command": "check", "url": url, "throwaway": True}
+        outcome = revisions.run(found.ini, request, python=found.python, meanwhile=look)
     if outcome.error:
         return _models_wrong(outcome.error)
     return Report(headline="models: what the chain makes is what the models declare")

@@ -79,13 +79,15 @@ def look(
 ) -> Discovery:  # fmt: skip
     """Look at everything, the project and one database, and change neither. `before` is what an earlier run kept.
 
-    The target is asked in a thread of its own, over this connection, while the models are compared on a private server.
+    The target is asked in a thread of its own, over this connection, while the project is read and the models are
+    compared on a private server.
     """
     past = before or {}
-    found = in_folder(folder, ini=ini, python=python, before=past.get("revisions"))
-    stamped, live = _seen(at, lambda: stamp(connection)), _seen(at, lambda: catalog.snapshot(connection))
     parts: dict[str, Any] = {"configuration": configuration(folder)}
     with ThreadPoolExecutor(1) as aside:
+        first = aside.submit(_first, connection, at)
+        found = in_folder(folder, ini=ini, python=python, before=past.get("revisions"))
+        stamped, live = first.result()
         told = aside.submit(_told, connection, at, past)
         parts["models"] = (
             compared(found.project, major=getattr(live, "major", None))
@@ -108,6 +110,11 @@ def look(
         stamped=here,
         **parts,
     )
+
+
+def _first(connection: Connection, at: Target) -> tuple[Any, Any]:
+    """The target's stamp and its schema."""
+    return _seen(at, lambda: stamp(connection)), _seen(at, lambda: catalog.snapshot(connection))
 
 
 def _told(connection: Connection, at: Target, past: Mapping[str, Any]) -> dict[str, Any]:

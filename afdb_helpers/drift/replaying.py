@@ -39,25 +39,30 @@ def reference(
     server = _version(major) if dialect == "postgresql" else None
     if kept := _kept(_place(graph, graph.get(revision).id, server)):
         return kept
-    with _replayed(project, graph, revision, server) as (_, made):
-        return made
+    with _replayed(project, graph, revision, server) as (_, look):
+        return look()
 
 
 @contextlib.contextmanager
-def replayed(project: Project, graph: Graph, revision: str, *, major: int | None = None) -> Iterator[str]:
-    """The URL of a private PostgreSQL database, for the time of the block, on which the chain ran up to `revision`.
+def replayed(
+    project: Project, graph: Graph, revision: str, *, major: int | None = None
+) -> Iterator[tuple[str, Callable[[], Catalog]]]:
+    """The URL of a private PostgreSQL database, for the time of the block, on which the chain ran up to `revision`, and
+    what looks at it: after that, `reference` of the same revision need not run it again.
 
-    `reference` of the same revision need not run it again. Raises what `reference` raises.
+    Raises what `reference` raises.
     """
-    with _replayed(project, graph, revision, _version(major)) as (url, _):
-        yield url
+    with _replayed(project, graph, revision, _version(major)) as made:
+        yield made
 
 
 @contextlib.contextmanager
-def _replayed(project: Project, graph: Graph, revision: str, server: int | None) -> Iterator[tuple[str, Catalog]]:
+def _replayed(
+    project: Project, graph: Graph, revision: str, server: int | None
+) -> Iterator[tuple[str, Callable[[], Catalog]]]:
     with _private(server) as make:
-        url, made = replay(project, revision, make)
-        yield url, _keep(_place(graph, graph.get(revision).id, server), made)
+        url = replay(project, revision, make)
+        yield url, lambda: _keep(_place(graph, graph.get(revision).id, server), _schema(url))
 
 
 def chain(
@@ -76,17 +81,21 @@ def chain(
     with _private(server) as make:
         made = _steps(project, make)
         if len(made) < 2 < len(places):
-            made = {id_: replay(project, id_, make)[1] for id_ in places}
+            made = {id_: _schema(replay(project, id_, make)) for id_ in places}
     return [(id_, _keep(place, made[id_])) for id_, place in places.items() if id_ in made]
 
 
-def replay(project: Project, revision: str, make: Make) -> tuple[str, Catalog]:
-    """Run the chain up to `revision` on a private, empty database; its URL, and what the chain made there."""
+def replay(project: Project, revision: str, make: Make) -> str:
+    """Run the chain up to `revision` on a private, empty database; its URL."""
     url, outcome = _run(project, {"command": "upgrade", "arguments": [revision]}, make)
     if outcome.error:
         raise _unreplayable(revision, outcome.error)
+    return url
+
+
+def _schema(url: str) -> Catalog:
     with targets.parse("reference", url, {}).connect() as connection:
-        return url, catalog.snapshot(connection)
+        return catalog.snapshot(connection)
 
 
 def _steps(project: Project, make: Make) -> dict[str, Catalog]:
@@ -117,7 +126,8 @@ def _run(
     role, made, on_disk = "", set[str](), False
     while True:
         url = make(role, on_disk)
-        outcome = _once(project, {**request, "url": url, "observe": True, "statements": False}, look)
+        every = {"url": url, "observe": True, "statements": False, "throwaway": True}
+        outcome = _once(project, {**request, **every}, look)
         if outcome.error and outcome.error.get("sqlstate") == DISK_FULL and not on_disk:
             role, made, on_disk = "", set(), True
             continue

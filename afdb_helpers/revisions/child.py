@@ -92,8 +92,7 @@ class Observer:
 
     def introduced(self, connection: Any) -> dict[str, Any]:
         if connection.dialect.name == "sqlite":
-            rows = ask(connection, "PRAGMA database_list")
-            return {"database": next((row[2] for row in rows if row[1] == "main"), "")}
+            return {"database": next((r[2] for r in ask(connection, "PRAGMA database_list") if r[1] == "main"), "")}
         if connection.dialect.name != "postgresql":
             return {}
         for name, value in self.settings.items():
@@ -203,8 +202,7 @@ def with_driver(url: str, *declared: str) -> str:
     given, _, rest = url.partition("://")
     dialect = given.partition("+")[0]
     named = (one.partition("://")[0].replace("postgres+", "postgresql+") for one in declared)
-    missing = given.endswith("+psycopg2") and importlib.util.find_spec("psycopg2") is None
-    ours = dialect if missing else given
+    ours = dialect if given.endswith("+psycopg2") and importlib.util.find_spec("psycopg2") is None else given
     return next((one for one in named if one.startswith(dialect + "+")), ours) + "://" + rest
 
 
@@ -263,7 +261,7 @@ def carry_out(request: dict[str, Any], channel: Channel) -> None:
     config = configuration(request)
     if request.get("describe"):
         request.update(describe(config, channel))
-    gc.freeze()  # nothing of what was imported is garbage, neither here nor when Python leaves
+    gc.freeze()  # nothing of what was imported is garbage
     if request.get("observe"):
         Observer(channel, request)
     if request["command"] != "describe":
@@ -294,6 +292,8 @@ def main() -> int:
         return 1
     finally:
         channel.out.close()
+        if request.get("throwaway"):  # nothing in its database needs a session's farewell: leave at once
+            gc.freeze()
 
 
 if __name__ == "__main__":

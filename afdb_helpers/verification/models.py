@@ -27,7 +27,7 @@ def models(project: Project) -> Report:
     version, settings = max(embedded_postgres.available()), embedded_postgres.SCHEMAS
     with embedded_postgres.start(version, settings=settings, alike=True, in_memory=True) as server:
         url = server.url(embedded_postgres.FIRST)
-        request = {"command": "current", "url": url, "create_all": True}
+        request = {"command": "current", "url": url, "create_all": True, "throwaway": True}
         outcome = revisions.run(project.ini, request, python=project.python)
         if outcome.error:
             raise _unmade(outcome.error)
