@@ -28,5 +28,6 @@ What a module can change decides where it stands; imports point down only.
     targets             named databases, secret URLs, read-only connections
     waivers             what somebody accepts, why, and until when
     report              the one shape of every result
+    durable             what a file's own fsync leaves out: its name
     errors              sorted by what was changed
 """

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from afdb_helpers import durable
 from afdb_helpers.errors import Unavailable
 from afdb_helpers.report import Report
 
@@ -128,7 +129,7 @@ def _locked(path: Path) -> Iterator[Any]:
     with path.open("ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if new:
-            _sync_folder(path.parent)
+            durable.sync(path.parent)
         yield file
 
 
@@ -199,11 +200,3 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -26,8 +26,9 @@ if "TMPDIR" not in os.environ and owner.memory():  # on a disk, making and remov
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One for each core; four at most, since each has servers of its own and a container counts its host's cores."""
-    return min(4, os.cpu_count() or 2)
+    """One more than cores, since tests wait for what they start; four at most: each has servers of its own, and a
+    container counts its host's cores."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def _server(version: int) -> Iterator[Server]:

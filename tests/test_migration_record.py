@@ -61,6 +61,15 @@ def ran(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     postgres.drop_database("migration_record")
 
 
+def test_verify_compares_with_the_before_of_a_record(ran: Ran) -> None:
+    """The record is named by its id; what was so before the migration, but for the columns it renamed, is there."""
+    before = ran.left.folder.name
+    done = afdb("verify", "--target", "default", "--before", before, cwd=ran.home, DATABASE_URL=ran.url)
+    assert "data: every value preserved" in done.stdout, done.stdout + done.stderr
+    none = afdb("verify", "--before", f"{before}0", cwd=ran.home, DATABASE_URL=ran.url)
+    assert (none.returncode, "nothing called" in none.stderr) == (2, True), none.stdout + none.stderr
+
+
 def test_before_and_after_hold_heads_schema_fingerprints_and_invalid_indexes(ran: Ran) -> None:
     before, after = ran.kept("before.json"), ran.kept("after.json")
     assert (before["revisions"], after["revisions"]) == ([projects.FIRST], ["3c"])

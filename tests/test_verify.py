@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from afdb_helpers import backup, cli, revisions, targets, verification
-from afdb_helpers.errors import Refused
+from afdb_helpers.errors import ConfigError, Refused
 
 
 def _run(url: str, *statements: str) -> None:
@@ -52,7 +52,7 @@ def test_verify_compares_a_target_with_another_and_with_a_backup(two: tuple[str,
 
 def test_verify_says_when_there_is_no_such_before(two: tuple[str, str]) -> None:
     done = CliRunner().invoke(cli.afdb, ["verify", "--before", "nothing"])
-    assert isinstance(done.exception, Refused)
+    assert isinstance(done.exception, ConfigError)
     assert "nothing called nothing" in str(done.exception)
 
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from afdb_helpers import catalog, targets
-from afdb_helpers.backup import sealed
+from afdb_helpers import catalog, durable, targets
 from afdb_helpers.backup import store as stores
 from afdb_helpers.backup.remote import Remote
 from afdb_helpers.backup.sealed import MANIFEST, PARTIAL, PROOF
@@ -130,7 +129,7 @@ def _delete_folder(one: Backup) -> None:
     folder = one.path
     if folder.is_dir() and not folder.is_symlink() and folder.suffix != PARTIAL:
         folder = folder.rename(folder.with_name(f"{one.id}{PARTIAL}"))
-        sealed.sync(folder.parent)
+        durable.sync(folder.parent)
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
 

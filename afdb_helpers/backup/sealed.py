@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from afdb_helpers import catalog
+from afdb_helpers import catalog, durable
 
 MANIFEST, PROOF, PARTIAL = "manifest.json", "proof.json", ".partial"
 
@@ -27,7 +27,7 @@ def write(path: Path, data: Mapping[str, Any], *, via: Path | None = None) -> No
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    sync(path.parent)
+    durable.sync(path.parent)
 
 
 def seal(data: Mapping[str, Any]) -> bytes:
@@ -64,15 +64,6 @@ def entries(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         links = [name for name in folders if Path(where, name).is_symlink()]
         yield from (path for path in (Path(where, name) for name in sorted([*names, *links])) if path not in own)
-
-
-def sync(folder: Path) -> None:
-    """Have the names in a folder on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _hash(path: Path, *, sync: bool) -> dict[str, Any]:

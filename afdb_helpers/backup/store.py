@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from afdb_helpers import catalog, targets
+from afdb_helpers import catalog, durable, targets
 from afdb_helpers.backup import manifest as manifests
 from afdb_helpers.backup import remote, sealed, states, transfer
 from afdb_helpers.backup.sealed import MANIFEST, PARTIAL, PROOF
@@ -99,11 +99,11 @@ def publish(
     manifests.check(sealed.unseal(sealed.seal(facts)))
     sealed.write(folder / MANIFEST, facts)
     for inner in (path for path in folder.rglob("*") if path.is_dir()):
-        sealed.sync(inner)
-    sealed.sync(folder)
+        durable.sync(inner)
+    durable.sync(folder)
     final = folder.with_suffix("")
     folder.rename(final)
-    sealed.sync(final.parent)
+    durable.sync(final.parent)
     made = read(final)
     return upload(made, store=store, note=note) if address(store) else made
 

@@ -18,7 +18,7 @@ def backups() -> None:
 
 @backups.command("list")
 def list_() -> None:
-    """Every backup of the store, the newest first, with its state; no dump is downloaded."""
+    """Every backup with its state, the newest first. No dump is downloaded."""
     from afdb_helpers import backup
 
     say(backup.listing())
@@ -53,7 +53,7 @@ def prove(backup_id: str, jobs: int) -> None:
 def restore(
     backup_id: str, target: str, approve: str, change_ref: str, reason: str, create_roles: bool, jobs: int
 ) -> None:
-    """Restore a proven backup into an empty target, then compare schema and every value; it leaves a record."""
+    """Restore a proven backup into an empty target. Schema and every value are compared; it leaves a record."""
     from afdb_helpers import backup, runbook, targets
 
     chosen, found = targets.get(target), backup.find(backup_id)
@@ -69,7 +69,7 @@ def restore(
 @backups.command()
 @click.argument("backup_id", metavar="ID")
 def upload(backup_id: str) -> None:
-    """Upload a backup that was made here and is not in the object store yet; only what is missing is sent."""
+    """Upload a backup that was made here. Only what the object store lacks is sent."""
     from afdb_helpers import backup
 
     say(backup.upload(backup.find(backup_id)))
@@ -81,7 +81,7 @@ def upload(backup_id: str) -> None:
 @click.option("--unfinished", is_flag=True, help="Also what was never finished, a day after it was begun.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only what would be deleted is shown.")
 def prune(keep: int | None, days: int | None, unfinished: bool, yes: bool) -> None:
-    """Show which backups need not be kept any longer; with --yes delete them.
+    """Show which backups can go; with --yes delete them.
 
     The last proven one of each database always stays, and nothing goes while a newer one is not proven.
     """

@@ -57,7 +57,12 @@ def history(ini: str | None, python: str | None) -> None:
 @click.option("--down", is_flag=True, help="Downgrade to REVISION instead of upgrading.")
 @click.option("--drop-data", is_flag=True, help="On the way down, lose what the older schema cannot hold.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "html", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "html", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it; HTML is one file to send to whoever approves.",
 )
 @options.target
 @options.project

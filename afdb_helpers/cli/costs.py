@@ -82,7 +82,7 @@ def check(file: str, prices: str | None, form: str) -> None:
 @_PRICES
 @_FORMAT
 def refresh(source: str, write: bool, prices: str | None, form: str) -> None:
-    """Compare our prices with a provider's machine-readable price file, or with a newer file of our own form.
+    """Compare our prices with a provider's own file. It is a machine-readable one, or a newer one of our own form.
 
     Known are the answers of Hetzner's and DigitalOcean's APIs and the AWS price list of RDS; a further one is an
     entry in feeds.yaml. Only a meter's price, date and source change.

@@ -20,7 +20,7 @@ def records() -> None:
 
 @records.command("list")
 def list_() -> None:
-    """Every record, the newest first; one without an end is shown as interrupted."""
+    """Every record, the newest first. One without an end is shown as interrupted."""
     from afdb_helpers.runbook import records as kept
 
     say(kept.table(_folder()))
@@ -29,7 +29,7 @@ def list_() -> None:
 @records.command()
 @click.argument("record_id", metavar="ID")
 def show(record_id: str) -> None:
-    """One record's facts, and whether its files are still what the run left. ID may be a unique part of it."""
+    """One record's facts, and whether it was touched. ID may be a unique part of it."""
     from afdb_helpers.runbook import records as kept
 
     shown = kept.show(kept.find(_folder(), record_id))
@@ -40,7 +40,7 @@ def show(record_id: str) -> None:
 @records.command()
 @click.argument("record_id", metavar="[ID]", required=False)
 def close(record_id: str | None) -> None:
-    """Complete the record of a run that was killed, or of every one; the next run does it too."""
+    """Complete the record of a run that was killed. Without ID, of every one; the next run does it too."""
     from afdb_helpers.report import Report, count
     from afdb_helpers.runbook import closing
     from afdb_helpers.runbook import records as kept
@@ -60,7 +60,7 @@ def close(record_id: str | None) -> None:
     help="Whose signatures are believed: public keys.  [default: AFDB_SIGNERS]",
 )  # fmt: skip
 def verify(record_id: str | None, head: str, target: str | None, keys: Path | None) -> None:
-    """Whether anybody touched the records: every byte, the chain of runs, every signature; and what cannot be told.
+    """Whether anybody touched the records. Every byte, the chain of runs, every signature; and what cannot be told.
 
     Needs no database; with --target one is asked whether the newest are gone. Exit code 0: what is there was not
     touched; 3: something was, and is named.

@@ -12,7 +12,7 @@ from afdb_helpers.cli.show import say
 @click.command()
 @click.option("--anew", is_flag=True, help="Make every page anew, also of records that have not changed.")
 def site(anew: bool) -> None:
-    """Bring the pages over all records up to date: index.html, and a page for each target. Changes no record."""
+    """Bring the pages over all records up to date. They are index.html and one for each target; no record changes."""
     from afdb_helpers import targets
     from afdb_helpers.runbook import record
     from afdb_helpers.runbook import site as pages
@@ -24,7 +24,7 @@ def site(anew: bool) -> None:
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 def diff(first: str, second: str) -> None:
-    """What differs between two records, in words: parameters, plan, before and after, durations."""
+    """What differs between two records, in words. Parameters, plan, before and after, durations."""
     from afdb_helpers import targets
     from afdb_helpers.runbook import comparing, record, records
 

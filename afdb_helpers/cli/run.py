@@ -10,6 +10,8 @@ from afdb_helpers.cli import options
 from afdb_helpers.cli.show import new_records, say
 from afdb_helpers.errors import ConfigError
 
+_KINDS = {"str": "TEXT", "int": "INTEGER"}  # click's own words
+
 
 class Runbooks(click.Group):
     """A command for each runbook, made when it is asked for."""
@@ -95,9 +97,12 @@ class _Command(click.Command):
 
 def _option(parameter: Any) -> click.Option:
     flag = parameter.name.replace("_", "-")
+    if parameter.kind == "bool" and parameter.default is False:
+        return click.Option([f"--{flag}", parameter.name], is_flag=True, default=None, help=parameter.help)
     shown = "required" if parameter.required else f"default: {parameter.default}" if parameter.default != "" else ""
     text = f"{parameter.help}  [{shown}]" if shown else parameter.help
     if parameter.kind == "bool":
         return click.Option([f"--{flag}/--no-{flag}", parameter.name], default=None, help=text)
-    metavar = "|".join(map(str, parameter.choices)) if parameter.choices else parameter.kind.upper()
+    kind = _KINDS.get(parameter.kind, parameter.kind.upper())
+    metavar = "|".join(map(str, parameter.choices)) if parameter.choices else kind
     return click.Option([f"--{flag}", parameter.name], metavar=metavar, default=None, help=text)

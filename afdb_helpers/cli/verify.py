@@ -137,7 +137,7 @@ def _stored(reference: str) -> Side:
     from afdb_helpers.runbook import record, records
 
     found = None
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(ConfigError, Refused):
         found = backup.find(reference)
     if found is not None:
         facts, schema = found.manifest, backup.schema(found)
@@ -148,7 +148,7 @@ def _stored(reference: str) -> Side:
         folder = records.find(record.root(targets.environment()), reference)
         data, _ = records.evidence(folder, "before.json")
     except AfdbError as error:
-        raise Refused(
+        raise ConfigError(
             f"there is nothing called {reference} to compare with",
             why=f"it is no target, no backup, and no record with a before.json ({error.what})",
             do="afdb records list, afdb run backup, or name a target of .env",

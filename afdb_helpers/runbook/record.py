@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afdb_helpers import ledger
+from afdb_helpers import durable, ledger
 from afdb_helpers.errors import AfdbError, ConfigError, Unavailable
 from afdb_helpers.runbook import attestation, shape, shelf
 
@@ -95,7 +95,7 @@ class Record:
         finally:
             for part in staged.values():
                 part.unlink(missing_ok=True)
-        _sync(self.folder)
+        durable.sync(self.folder)
 
     def _tell(self, entry: Mapping[str, Any], staged: Mapping[str, Path], *, upload: bool) -> None:
         """Append the run's end to the ledger; in an object store the record has to be there first."""
@@ -129,7 +129,7 @@ def begin(where: Path, *, runbook: str, target: str | None, data: Mapping[str, A
             _stage(folder / "x", b"\0" * RESERVE).replace(folder / ".reserve")
         record.save()
         record.note("run.intent", run=folder.name, runbook=runbook, target=target, mode=data.get("mode"))
-        _sync(where)
+        durable.sync(where)
         if engine:
             entry = {"event": "intent", "run": folder.name, "runbook": runbook, "target": target}
             record.data["ledger"] = ledger.position(shelf.append(where, entry))
@@ -148,7 +148,7 @@ def write(path: Path, data: bytes) -> None:
     except OSError:
         staged.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    durable.sync(path.parent)
 
 
 def as_json(data: Any) -> bytes:
@@ -229,11 +229,3 @@ def _stage(path: Path, data: bytes) -> Path:
             staged.unlink(missing_ok=True)
         raise
     return staged
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
