@@ -213,6 +213,11 @@ def executed(statements: Iterable[str]) -> str:
     return f"{count(different, 'different statement')}, {len(ran):,} executed"
 
 
+def places(texts: Iterable[str]) -> dict[str, int]:
+    """The number of each different one, in the order in which they first come: what a statement is cited by."""
+    return {text: place for place, text in enumerate(dict.fromkeys(texts), 1)}
+
+
 def folded(rows: Iterable[Row], same: Iterable[object]) -> tuple[Row, ...]:
     """Rows whose `same` is equal as one: how many `times`, its first `n`, other numbers added up, texts joined.
 

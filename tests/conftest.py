@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,16 @@ gc.set_threshold(200_000)  # what was collected stays: looking through it takes 
 _numbers = itertools.count()
 settings.register_profile("busy machine", deadline=None)  # a time is measured in benchmarks/, never tested
 settings.load_profile("busy machine")
-if "TMPDIR" not in os.environ and owner.memory():  # on a disk, making and removing small files is half of the time
-    in_memory = owner.MEMORY / f"afdb-tests-{os.geteuid()}"
-    in_memory.mkdir(mode=0o711, exist_ok=True)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(in_memory)
+IN_MEMORY: Path | None = None  # on a disk, making and removing small files is half of the time; TMPDIR=/tmp keeps them
+if "TMPDIR" not in os.environ and (memory := owner.memory()):
+    IN_MEMORY = memory / f"{os.getpid()}-t"  # named like a server's folder: swept when this process is killed
+    IN_MEMORY.mkdir(mode=0o711)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+
+
+def pytest_unconfigure() -> None:
+    if IN_MEMORY:
+        shutil.rmtree(IN_MEMORY, ignore_errors=True)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -168,6 +168,16 @@ def test_a_mistyped_command_is_told_the_nearest(typed: str, said: str, monkeypat
     assert (done.exit_code, said in done.output) == (2, True), done.output
 
 
+@pytest.mark.parametrize(
+    ("line", "completed"), [("afdb upgr", "upgrade"), ("afdb curent ", "demo"), ("afdb records ve", "verify")]
+)
+def test_a_shell_completes_commands_also_after_a_mistyped_one(tmp_path: Path, line: str, completed: str) -> None:
+    asked = {"_AFDB_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = afdb(cwd=tmp_path, **asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == f"plain,{completed}"
+
+
 @pytest.mark.parametrize(("kind", "setting"), [("records", "AFDB_RECORDS"), ("backups", "AFDB_BACKUPS")])
 def test_a_list_of_a_folder_that_is_not_there_says_so_and_how_it_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, setting: str

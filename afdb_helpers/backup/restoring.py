@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FASTEST = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "maintenance_work_mem": "256MB",
            "max_wal_size": "16GB", "checkpoint_timeout": "1h", "jit": "off"}  # fmt: skip
-SMALL = 1 << 30
+SMALL = 1 << 30  # bytes that a database may have had for its copy to lie in memory
 _OURS = re.compile(
     "not support compression|No space left|could not write|server closed the connection|Connection refused|signal"
 )
@@ -94,10 +94,9 @@ def _sqlite(backup: Backup, jobs: int, only_read: bool) -> Iterator[Copy]:
 def _postgresql(backup: Backup, jobs: int, only_read: bool) -> Iterator[Copy]:
     started = time.monotonic()
     version, programs = _installation(backup.manifest)
-    settings, small = FASTEST if only_read else {}, backup.manifest["database"].get("bytes", SMALL + 1) <= SMALL
-    with embedded_postgres.start(
-        version, settings=settings, programs=programs, alike=True, in_memory=only_read and small
-    ) as server:
+    small = backup.manifest["database"].get("bytes", SMALL + 1) <= SMALL
+    fast: dict[str, Any] = {"settings": FASTEST, "in_memory": small} if only_read else {}
+    with embedded_postgres.start(version, programs=programs, alike=True, **fast) as server:
         room.for_copy(backup.id, backup.manifest["database"], server.data)
         url = _restore(backup, server, jobs)
         yield Copy(url, str(server.version), time.monotonic() - started)

@@ -16,7 +16,7 @@ from afdb_helpers.migrate import endings
 from afdb_helpers.migrate.endings import Ending
 from afdb_helpers.migrate.journal import stamps
 from afdb_helpers.migration_plan import MigrationPlan
-from afdb_helpers.report import Report, count, executed, folded
+from afdb_helpers.report import Report, count, executed, folded, places
 from afdb_helpers.revisions import Event, Graph, Outcome
 from afdb_helpers.targets import Target
 
@@ -159,10 +159,10 @@ def migration(
     direction: str, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any], seconds: float
 ) -> Migration:
     done = [s for s in outcome.statements if revisions.changes(s["sql"])]
-    places = {sql: place for place, sql in enumerate(dict.fromkeys(s["sql"] for s in done), 1)}
+    known = places(s["sql"] for s in done)
     rows = [
         {
-            "n": places[s["sql"]],
+            "n": known[s["sql"]],
             "statement": revisions.short(s["sql"]),
             "seconds": s.get("seconds"),
             "rows": s.get("rows"),

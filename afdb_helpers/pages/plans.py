@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from afdb_helpers.report import places
+
 WAITS = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")  # what an application waits for
 
 
@@ -65,12 +67,14 @@ def _where(target: Mapping[str, Any], rehearsal: Mapping[str, Any] | None, name:
 
 def _rehearsed(said: Mapping[str, Any], planned: Sequence[str]) -> list[str]:
     """What the rehearsal saw. It counts repeated and reading statements too, so each is cited by its number here."""
-    known = {sql: str(number) for number, sql in enumerate(planned, 1)}
+    known = places(planned)
     numbers = {seen["n"]: known.get(seen["sql"], "") for seen in said["statements"]}
     out = ["## Rehearsed", "", f"{said['headline']}.", ""]
     out += [f"- {part['headline']}" for part in said["parts"]] + [""]
     held = [h for h in said.get("holds", ()) if h["lock"] in WAITS]
-    rows = [[h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", numbers.get(h["statement"], "")] for h in held]
+    rows = [
+        [h["relation"], h["lock"], f"{h['end'] - h['begin']:.3f} s", str(numbers.get(h["statement"], ""))] for h in held
+    ]
     return out + _table(["Table", "Lock", "Held for", "From statement below"], rows)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from afdb_helpers import catalog, revisions
 from afdb_helpers.fingerprint import Fingerprint
 from afdb_helpers.rehearsal.watch import Hold, Watch
-from afdb_helpers.report import Report, Row, count, executed, folded
+from afdb_helpers.report import Report, Row, count, executed, folded, places
 from afdb_helpers.revisions import Outcome
 
 BLOCKS = {
@@ -95,8 +95,8 @@ def _statement(seen: Mapping[str, Any], facts: Mapping[str, Any]) -> Statement:
 def numbers(done: Iterable[Statement]) -> dict[int, int]:
     """Each changing statement's number in the plan, where equal ones have one, by that among all that were sent."""
     changing = {one["n"]: one["sql"] for one in done if one["changes"]}
-    places = {sql: place for place, sql in enumerate(dict.fromkeys(changing.values()), 1)}
-    return {n: places[sql] for n, sql in changing.items()}
+    known = places(changing.values())
+    return {n: known[sql] for n, sql in changing.items()}
 
 
 def locks(holds: Iterable[Hold], known: Mapping[int, int]) -> Report:
