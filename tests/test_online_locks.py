@@ -149,6 +149,26 @@ def test_a9_duplicates_written_while_the_index_is_built_are_counted(
     assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
 
 
+def test_a_number_that_somebody_else_wrote_is_found_before_the_old_names_go(make: Maker) -> None:
+    url, done = make("postgresql 18", "at_001"), list[str]()
+
+    def meanwhile(sql: str) -> None:
+        if sql.startswith("SELECT count(*) FROM audit_logs AS a JOIN afdb_map_audit_logs") and not done:
+            chain.execute(url, "UPDATE audit_logs SET afdb_next_id = 1000 WHERE afdb_next_id = 1")
+            done.append(sql)
+
+    with (
+        chain.observed(before=meanwhile),
+        pytest.raises(CommandError, match="1 row of audit_logs and the list") as said,
+    ):
+        chain.upgrade(url)
+    assert done
+    assert "the old names stand" in str(said.value)
+    assert chain.stamped(url) == ("001",)
+    chain.upgrade(url)
+    assert crashes.amiss(url, "002", make.fresh("postgresql 18")) == []
+
+
 @pytest.mark.parametrize("words", ["UPDATE audit_logs AS a", "CREATE UNLOGGED TABLE afdb_map", "LOCK TABLE agents, "])
 def test_a5_a_backend_that_is_ended_is_an_error_and_the_next_run_completes(
     words: str, make: Maker, monkeypatch: pytest.MonkeyPatch

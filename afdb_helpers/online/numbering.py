@@ -48,6 +48,7 @@ _BATCH = (
 _SWEEP = "UPDATE {} AS a SET {} = m.number FROM {} AS m WHERE a.{} = m.old AND a.{} IS NULL"
 _REST = "UPDATE {} SET {} = nextval(CAST(:sequence AS regclass)) WHERE {} IS NULL"
 _WRONG = "SELECT count(*) FROM {} AS a JOIN {} AS m ON a.{} = m.old WHERE a.{} IS DISTINCT FROM m.number"
+_CLEAR = "UPDATE {} AS a SET {} = NULL FROM {} AS m WHERE a.{} = m.old AND a.{} IS DISTINCT FROM m.number"
 _PAGES = "SELECT pg_relation_size(to_regclass(quote_ident(:name))) / current_setting('block_size')::int"
 
 
@@ -164,10 +165,11 @@ def _fill(here: Here, table: str, names: rekey.Names, old: str, sequence: str) -
         run(lambda c: c.execute(sweep).rowcount)
         run(lambda c: c.execute(rest, {"sequence": sequence}).rowcount)
     wrong = connection.execute(_text(here, _WRONG, table, names.map, old, names.column)).scalar_one()
-    if wrong:
+    if wrong:  # dead before they are cleared, the next run finds them again
+        connection.execute(_text(here, _CLEAR, table, names.column, names.map, old, names.column))
         raise Incomplete(
             f"{count(wrong, 'row')} of {table} and the list of numbers disagree; the old names stand",
-            why="something else writes to the column that this revision numbers them in",
+            why=f"something else wrote to {names.column}, which this revision numbers them in; those are cleared",
             do="find out what does, then run the same command again",
         )
 
